@@ -1,0 +1,53 @@
+# find_package only: nothing is downloaded while configuring. docs/dependencies.md says why each one is here.
+find_package(OpenMP COMPONENTS CXX)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PNG REQUIRED)
+find_package(GIF REQUIRED)
+find_package(ZLIB REQUIRED)
+
+if(NOT TARGET GIF::GIF)
+  add_library(GIF::GIF UNKNOWN IMPORTED)
+  set_target_properties(GIF::GIF PROPERTIES IMPORTED_LOCATION ${GIF_LIBRARIES}
+                        INTERFACE_INCLUDE_DIRECTORIES ${GIF_INCLUDE_DIR})
+endif()
+
+find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+add_library(xxHash::xxhash UNKNOWN IMPORTED)
+set_target_properties(xxHash::xxhash PROPERTIES IMPORTED_LOCATION ${XXHASH_LIBRARY}
+                      INTERFACE_INCLUDE_DIRECTORIES ${XXHASH_INCLUDE_DIR})
+
+find_package(Freetype)  # optional: emoji targets
+if(FREETYPE_FOUND)
+  add_library(mg_freetype INTERFACE)
+  target_link_libraries(mg_freetype INTERFACE Freetype::Freetype)
+  target_compile_definitions(mg_freetype INTERFACE MG_WITH_FREETYPE=1)
+  set(MG_FREETYPE_TARGET mg_freetype)
+endif()
+
+find_path(FFTW_INCLUDE_DIR fftw3.h REQUIRED)
+find_library(FFTW_LIBRARY fftw3 REQUIRED)
+find_library(FFTWF_LIBRARY fftw3f REQUIRED)
+add_library(mg_fftw INTERFACE)
+target_include_directories(mg_fftw INTERFACE ${FFTW_INCLUDE_DIR})
+target_link_libraries(mg_fftw INTERFACE ${FFTW_LIBRARY} ${FFTWF_LIBRARY})
+set(MG_FFT_TARGETS mg_fftw)
+if(MG_WITH_CUDA AND NOT MG_EMULATION)
+  list(APPEND MG_FFT_TARGETS CUDA::cufft)
+endif()
+
+if(MG_EMULATION)
+  # Never instrumented for threads: its own bookkeeping is ordered by hand, the kernels' is not.
+  file(GLOB emulation CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/emulation/*.cpp)
+  list(FILTER emulation EXCLUDE REGEX "_test\\.cpp$")
+  add_library(mg_emulation STATIC ${emulation})
+  target_include_directories(mg_emulation PUBLIC ${PROJECT_SOURCE_DIR}/tests/support/emulation
+                                                 ${PROJECT_SOURCE_DIR}/tests/support/emulation/include)
+  target_compile_definitions(mg_emulation PUBLIC MG_CUDA_EMULATION=1)
+  if(MG_SANITIZE MATCHES "thread")
+    target_compile_definitions(mg_emulation PRIVATE __SANITIZE_THREAD__=1)
+    target_compile_options(mg_emulation PRIVATE -fno-sanitize=thread)
+  endif()
+endif()

@@ -1,0 +1,15 @@
+#pragma once
+#include <string_view>
+
+namespace mg {
+
+/// Instruction sets that hot host loops (files *_isa.cpp) are compiled for.
+enum class Isa { baseline, avx2, avx512 };
+
+inline constexpr std::string_view kIsaNames[] = {"baseline", "avx2", "avx512"};
+
+/// The best set this processor has, or the one that the environment variable MG_ISA names (for tests);
+/// a named set that the processor lacks is an error.
+Isa best_isa();
+
+}  // namespace mg
