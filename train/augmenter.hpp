@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/registry.hpp"
+#include "core/safetensors.hpp"
+#include "core/system.hpp"
+
+namespace mg::train {
+
+/// Equally shaped samples of one training batch, resident on the backend. Several groups carry targets of several sizes.
+template <class T>
+struct SampleGroup {
+  Grid grid;
+  int count = 0;              ///< samples
+  std::int64_t sample0 = 0;   ///< global index of the first
+  Layout state_layout, condition_layout;
+  Buffer<T> start;            ///< states before the rollout, StateView layout
+  Buffer<T> conditions;       ///< boundary masks ...
+  Buffer<T> target;           ///< (count, observed channels, h, w)
+
+  StateView<T> start_view() { return {start.data(), &state_layout, count}; }
+  ConstStateView<T> condition_view() const { return {conditions.data(), &condition_layout, count}; }
+  ConstView<T> target_view(int observed) const { return {target.data(), {count, observed, grid.h, grid.w}}; }
+};
+
+/// The images (and masks) a run trains on, in host memory: frames[t] of (channels, h, w) per trajectory, padded nothing.
+struct Trajectory {
+  int channels = 0;
+  Grid grid;
+  std::vector<std::vector<float>> frames;   // [T][C*h*w]
+  std::vector<float> boundary;              // [rows*h*w], empty without a mask
+};
+
+/// Feeds the trainer: keeps the samples, decides the start states and targets of every iteration, learns what the
+/// rollout made of them. All random draws are keyed by (seed, iteration), all data stays on the device.
+template <class T>
+class Augmenter {
+ public:
+  virtual ~Augmenter() = default;
+  virtual std::vector<SampleGroup<T>>& groups() = 0;
+  /// Steps of the rollout of this iteration.
+  virtual int steps(std::int64_t iteration) const = 0;
+  /// Prepares start and target of the groups for `iteration` (0-based).
+  virtual void begin(const Exec& exec, std::int64_t iteration) = 0;
+  /// Takes the final states (one view per group) and per-sample losses (device arrays, one per group) of that iteration.
+  /// `accepted` false: keep everything, the iteration is tried again.
+  virtual void finish(const Exec& exec, std::int64_t iteration, const std::vector<ConstStateView<T>>& finals,
+                      const std::vector<const T*>& losses, bool accepted) = 0;
+  /// Everything needed to go on bit for bit, named under "augmenter/".
+  virtual void save(TensorFile& file) const = 0;
+  virtual void restore(const Exec& exec, const TensorFile& file) = 0;
+};
+
+}  // namespace mg::train
