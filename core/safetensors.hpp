@@ -25,7 +25,7 @@ struct TensorFile {
   bool contains(const std::string& name) const { return tensors.contains(name); }
   /// @throws DataError naming the tensor and the known ones
   const Tensor& at(const std::string& name) const;
-  /// Adds float / double / int64 data; shape must match.
+  /// Adds a copy of product(shape) elements: float, double, int64, int32 or uint8.
   template <class T>
   void add(std::string name, std::vector<std::size_t> shape, const T* data);
 };
@@ -34,6 +34,8 @@ struct TensorFile {
 /// sizes, offsets contiguous and covering the file exactly.
 /// @throws DataError naming file and tensor; IoError when the file cannot be read
 TensorFile read_safetensors(const std::filesystem::path& path);
+/// The same from memory; `where` names the source in errors.
+TensorFile parse_safetensors(std::string_view bytes, const std::string& where);
 /// The bytes of such a file; the same content gives the same bytes. Data starts at a multiple of 64.
 std::string safetensors_bytes(const TensorFile& file);
 
