@@ -1,52 +1,62 @@
 #pragma once
-#include <string>
 #include <vector>
 
 #include "core/system.hpp"
+#include "train/memory_plan.hpp"
 #include "train/objective.hpp"
 
 namespace mg::train {
 
-/// How the states of a rollout are kept for its adjoint.
-struct MemoryPlan {
-  enum class Kind { store_all, sqrt, revolve };
-  Kind kind = Kind::store_all;
-  int steps = 0;
-  int slots = 0;                   ///< states kept at a time, x_0 included
-  long long recomputed_steps = 0;  ///< forward steps beyond the first pass
-  std::size_t bytes = 0;           ///< slots * bytes of one state
-  std::string describe() const;    ///< one line for the log
-};
-
-/// Picks store_all when it fits `budget_bytes`, else sqrt, else revolve with as many slots as fit.
-/// `kind` "auto" | "store_all" | "sqrt" | "revolve"; `slots` > 0 fixes the slots of revolve.
-/// @throws std::invalid_argument when not even two states fit
-MemoryPlan plan_rollout(int steps, std::size_t state_bytes, std::size_t budget_bytes, const std::string& kind,
-                        int slots = 0);
-
-/// Rolls one group of samples forwards, and the adjoint backwards, under a memory plan. Keeps its buffers between calls.
-/// Gradients of all plans are bit-equal: replayed steps see the same StepIndex.
+/// Rolls one group of samples forwards, and the adjoint backwards, under a memory plan. Allocates on the first call and
+/// whenever a plan needs more states than any before. Gradients of all plans are bit-equal: a replayed step sees the
+/// same StepIndex and the same state.
 template <class T>
 class Rollout {
  public:
+  /// `system` must outlive the rollout; state_layout is system.state_layout(grid).
   Rollout(const Exec& exec, const System<T>& system, Layout state_layout, int batch);
 
-  /// x_K from x_0 = `start`; objective (may be null) sees every observed state. `base.step` is the first step's index.
-  void forward(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, StepIndex base,
+  /// x_K from x_0 = `start`, K = plan.steps. The objective (may be null) sees every observed state once.
+  /// @param params      system.param_layout().size()
+  /// @param conditions  (batch) of system.condition_layout(grid)
+  /// @param start       (batch) copied
+  /// @param base        index of the first step; step k has base.step + k and base.t + k base.h
+  /// @throws std::invalid_argument when start has another layout or batch
+  void forward(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
                const MemoryPlan& plan, Objective<T>* objective);
-  /// params_bar += d objective / d params for the rollout that forward() just ran with the same arguments.
-  /// start_bar (may be null data) is overwritten with d objective / d x_0.
-  void backward(const T* params, ConstStateView<T> conditions, StepIndex base, const MemoryPlan& plan,
-                Objective<T>& objective, T* params_bar, StateView<T> start_bar);
+
+  /// params_bar += d objective / d params of the rollout that forward() just ran with the same params, conditions and
+  /// objective. May be called once per forward().
+  /// @param params_bar  accumulated
+  /// @param start_bar   d objective / d x_0, overwritten; null data = not wanted
+  /// @throws std::logic_error without a forward() before
+  void backward(const T* params, ConstStateView<T> conditions, Objective<T>& objective, T* params_bar,
+                StateView<T> start_bar);
+
+  /// x_K of the last forward(); stands until the next one.
   ConstStateView<T> final_state() const;
+  Workspace& workspace() { return workspace_; }
+  /// Bytes of all states held, without the scratch memory of the system.
+  std::size_t state_bytes() const;
 
  private:
+  using Op = RolloutProgram::Op;
+  StateView<T> state(int buffer) const { return {states_[std::size_t(buffer)].data(), &layout_, batch_}; }
+  StepIndex index_of(int k) const;
+  void prepare(const MemoryPlan& plan);
+  void run_step(const Op& op, const T* params, ConstStateView<T> conditions);
+
   Exec exec_;
   const System<T>& system_;
   Layout layout_;
   int batch_;
   Workspace workspace_;
-  std::vector<Buffer<T>> slots_;
+  MemoryPlan plan_;
+  RolloutProgram program_;
+  StepIndex base_;
+  bool ready_ = false;             // forward() ran, backward() may
+  std::vector<Buffer<T>> states_;  // [program_.buffers] of (batch, state)
+  Buffer<T> bars_[2];              // (batch, state) each
 };
 
 }  // namespace mg::train
