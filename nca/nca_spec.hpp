@@ -39,6 +39,9 @@ struct NcaSpec {
   int mask_rows() const { return boundary == Boundary::none ? 0 : boundary == Boundary::soft ? boundary_channels : 1; }
 };
 
+/// @throws std::invalid_argument naming the first part of the specification that contradicts another or is out of range
+void check(const NcaSpec& spec);
+
 /// "hidden.weight" [H, F], "hidden.bias" [H] if any, "output.weight" [O, H], "output.bias" [O] if any;
 /// feature f = block * C + channel.
 Layout nca_param_layout(const NcaSpec& spec);

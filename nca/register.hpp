@@ -1,0 +1,11 @@
+#pragma once
+#include "core/registry.hpp"
+#include "core/system.hpp"
+
+namespace mg::nca {
+
+/// Adds the types "nca" and "gnca".
+template <class T>
+void register_systems(Registry<System<T>>& registry);
+
+}  // namespace mg::nca
