@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/buffer.hpp"
@@ -13,24 +14,36 @@ namespace mg::train {
 template <class T>
 struct SampleGroup {
   Grid grid;
-  int count = 0;              ///< samples
-  std::int64_t sample0 = 0;   ///< global index of the first
+  int count = 0;             ///< samples
+  int per_batch = 1;         ///< consecutive samples that form one batch (the pairs of one trajectory); divides count
+  std::int64_t sample0 = 0;  ///< global index of the first
   Layout state_layout, condition_layout;
-  Buffer<T> start;            ///< states before the rollout, StateView layout
-  Buffer<T> conditions;       ///< boundary masks ...
-  Buffer<T> target;           ///< (count, observed channels, h, w)
+  Buffer<T> start;       ///< states before the rollout, StateView layout
+  Buffer<T> conditions;  ///< boundary masks ...
+  Buffer<T> target;      ///< (count, observed channels, h, w)
 
   StateView<T> start_view() { return {start.data(), &state_layout, count}; }
   ConstStateView<T> condition_view() const { return {conditions.data(), &condition_layout, count}; }
   ConstView<T> target_view(int observed) const { return {target.data(), {count, observed, grid.h, grid.w}}; }
 };
 
-/// The images (and masks) a run trains on, in host memory: frames[t] of (channels, h, w) per trajectory, padded nothing.
+/// The images (and masks) a run trains on, in host memory: frames[t] of (channels, h, w), padding included.
 struct Trajectory {
-  int channels = 0;
+  std::string name;  ///< for messages
+  int channels = 0;  ///< observed ones
   Grid grid;
-  std::vector<std::vector<float>> frames;   // [T][C*h*w]
-  std::vector<float> boundary;              // [rows*h*w], empty without a mask
+  std::vector<std::vector<float>> frames;  // [T][channels * h * w]
+  std::vector<float> boundary;             // [rows * h * w], empty without a mask
+  bool seed_cell = false;                  ///< frame 0 is one living cell: its hidden channels start at 1
+};
+
+/// What an augmenter is built from.
+template <class T>
+struct AugmenterInputs {
+  Exec exec;
+  const System<T>* system = nullptr;
+  std::vector<Trajectory> data;
+  std::uint64_t seed = 0;
 };
 
 /// Feeds the trainer: keeps the samples, decides the start states and targets of every iteration, learns what the
@@ -52,5 +65,9 @@ class Augmenter {
   virtual void save(TensorFile& file) const = 0;
   virtual void restore(const Exec& exec, const TensorFile& file) = 0;
 };
+
+/// morph, pool. Explicit registration, called by apps and tests.
+template <class T>
+void register_augmenters(Registry<Augmenter<T>, const AugmenterInputs<T>&>& registry);
 
 }  // namespace mg::train
