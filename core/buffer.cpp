@@ -6,8 +6,8 @@
 namespace mg {
 
 namespace host {
-void* allocate_bytes(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{64}); }
-void free_bytes(void* data) noexcept { ::operator delete(data, std::align_val_t{64}); }
+void* allocate_bytes(std::size_t bytes) { return ::operator new (bytes, std::align_val_t{64}); }
+void free_bytes(void* data) noexcept { ::operator delete (data, std::align_val_t{64}); }
 void zero_bytes(void* data, std::size_t bytes) { std::memset(data, 0, bytes); }
 }  // namespace host
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,19 +23,38 @@ struct NumberRange {
 
 /// One key of a configuration object: type, range, default and documentation.
 struct Property {
-  enum class Kind { boolean, integer, number, text, choice, list, object, variant };
+  enum class Kind { boolean, integer, number, text, path, identifier, choice, list, object, variant };
   std::string name;
   Kind kind = Kind::text;
   std::string doc;
-  std::optional<nlohmann::json> fallback;   ///< default; none = required. null = "may be absent or null"
+  std::optional<nlohmann::json> fallback;   ///< default; none = required
+  bool nullable = false;                    ///< null is a legal value: not given
   IntegerRange integers;
   NumberRange numbers;
   std::vector<std::string> choices;         ///< of choice
   std::shared_ptr<const Schema> object;     ///< of object
   std::vector<std::pair<std::string, std::shared_ptr<const Schema>>> variants;  ///< of variant: by "type"
+  std::string number_type, number_key;      ///< of variant: a bare number v stands for {"type": number_type, number_key: v}
   std::shared_ptr<const Property> element;  ///< of list
   std::size_t min_size = 0, max_size = 1000000;  ///< of list
+
+  /// The schema of variant `type`, or null.
+  const Schema* variant(const std::string& type) const;
 };
+
+using Variants = std::vector<std::pair<std::string, Schema>>;
+
+/// Elements of lists.
+namespace element {
+Property integer(IntegerRange range);
+Property number(NumberRange range);
+Property text();
+Property path();
+Property choice(std::vector<std::string> allowed);
+Property object(Schema schema);
+Property variant(Variants variants);
+Property list(Property inner, std::size_t min_size = 0, std::size_t max_size = 1000000);
+}  // namespace element
 
 /// The typed description of one configuration object. The single source of validation, resolved defaults, JSON
 /// Schema, help texts and docs/config.md. Built fluently:
@@ -48,22 +68,30 @@ class Schema {
   Schema& integer(std::string name, std::optional<std::int64_t> fallback, IntegerRange range, std::string doc);
   Schema& number(std::string name, std::optional<double> fallback, NumberRange range, std::string doc);
   Schema& text(std::string name, std::optional<std::string> fallback, std::string doc);
+  /// A file. A relative path is taken from the folder of the file that names it (--set: from the working folder) and
+  /// absolute once resolved.
+  Schema& path(std::string name, std::optional<std::string> fallback, std::string doc);
+  /// A name that is safe in paths: 1 to 100 of A-Z a-z 0-9 . _ -, first not a dot or dash.
+  Schema& identifier(std::string name, std::optional<std::string> fallback, std::string doc);
   Schema& choice(std::string name, std::optional<std::string> fallback, std::vector<std::string> allowed,
                  std::string doc);
   /// A nested object; absent means all its defaults.
   Schema& object(std::string name, Schema schema, std::string doc);
   /// {"type": one of the variants, ...its keys}. A bare string "x" stands for {"type": "x"}.
-  Schema& variant(std::string name, std::vector<std::pair<std::string, Schema>> variants,
-                  std::optional<nlohmann::json> fallback, std::string doc);
+  Schema& variant(std::string name, Variants variants, std::optional<nlohmann::json> fallback, std::string doc);
+  /// Of the variant just added: a bare number v stands for {"type": type, key: v}.
+  Schema& number_form(std::string type, std::string key);
   /// A list whose elements all fit `element` (its name is ignored).
   Schema& list(std::string name, Property element, std::optional<nlohmann::json> fallback, std::string doc,
                std::size_t min_size = 0, std::size_t max_size = 1000000);
-  /// Marks the last added property as one that may also be null (= not given).
+  /// Marks the last added property as one that may also be null (= not given); null is its default if it has none.
   Schema& nullable();
 
   const std::string& title() const { return title_; }
   const std::string& doc() const { return doc_; }
   const std::vector<Property>& properties() const { return properties_; }
+  /// The property of that name, or null.
+  const Property* find(std::string_view name) const;
 
  private:
   Schema& add(Property property);
