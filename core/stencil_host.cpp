@@ -1,0 +1,36 @@
+#include <algorithm>
+
+#include "core/stencil_run.hpp"
+
+namespace mg::host {
+
+// Rows that are far enough from the border run through plain indices and vectorise; the rest through the padding.
+template <class Op>
+void run_stencil_op(Padding padding, Shape shape, const Op& op) {
+  const Lattice<true> inside{shape.h, shape.w, padding};
+  const Lattice<false> border{shape.h, shape.w, padding};
+  const int reach = op.reach(), left = std::min(reach, shape.w), right = std::max(left, shape.w - reach);
+  const long long rows = (long long)(shape.n) * shape.c * shape.h;
+#pragma omp parallel for schedule(static) if (rows * shape.w > 4096)
+  for (long long row = 0; row < rows; ++row) {
+    const int y = int(row % shape.h), c = int(row / shape.h % shape.c), n = int(row / shape.h / shape.c);
+    if (y < reach || y >= shape.h - reach) {
+      for (int x = 0; x < shape.w; ++x) op(border, n, c, y, x);
+      continue;
+    }
+    for (int x = 0; x < left; ++x) op(border, n, c, y, x);
+#pragma omp simd
+    for (int x = left; x < right; ++x) op(inside, n, c, y, x);
+    for (int x = right; x < shape.w; ++x) op(border, n, c, y, x);
+  }
+}
+
+#define MG_INSTANTIATE(Name)                                                                       \
+  template void run_stencil_op(Padding, Shape, const stencil_ops::Name<float, 1>&);                \
+  template void run_stencil_op(Padding, Shape, const stencil_ops::Name<double, 1>&);               \
+  template void run_stencil_op(Padding, Shape, const stencil_ops::Name<float, kMaxStencilScale>&); \
+  template void run_stencil_op(Padding, Shape, const stencil_ops::Name<double, kMaxStencilScale>&);
+MG_STENCIL_OPS(MG_INSTANTIATE)
+#undef MG_INSTANTIATE
+
+}  // namespace mg::host
