@@ -28,6 +28,8 @@ class Optimiser {
   /// params += update(gradient); gradient may be used as scratch.
   virtual void step(const Exec& exec, T* params, T* gradient) = 0;
   virtual double learning_rate() const = 0;  ///< of the coming step
+  /// Multiplies every learning rate from here on (not part of SavedState); 1 at the start.
+  virtual void scale_rate(double factor) = 0;
   /// Named state (moments, counters) for checkpoints; restore() takes what save() gave, bit for bit.
   struct SavedState {
     std::vector<std::pair<std::string, std::vector<T>>> arrays;
