@@ -1,4 +1,5 @@
 #include "train/morph_augmenter.hpp"
+#include "train/pool_augmenter.hpp"
 
 namespace mg::train {
 
@@ -43,10 +44,45 @@ MorphOptions morph_options(const Config& c) {
   return o;
 }
 
+Schema pool_schema() {
+  const PoolOptions d;
+  return Schema("pool", "Growing-NCA recipe: rollouts start from a seed, or from a pool of earlier results")
+      .choice("regime", "persistent", {"growing", "persistent", "regenerating"},
+              "growing: always from the seed; persistent: from a pool, its worst sample replaced by the seed; "
+              "regenerating: the best samples are damaged, too")
+      .integer("size", d.size, {1, 1 << 24}, "samples in the pool")
+      .integer("batch", d.batch, {1, kMaxPoolBatch}, "samples of one iteration")
+      .integer("damage", d.damage, {0, kMaxPoolBatch}, "samples that lose a disc, of regenerating")
+      .integer("steps_min", d.steps_min, {1, 1000000}, "fewest system steps of an iteration")
+      .integer("steps_max", d.steps_max, {1, 1000000}, "most system steps of an iteration");
+}
+
+PoolOptions pool_options(const Config& c) {
+  PoolOptions o;
+  const auto regime = c.get<std::string>("regime");
+  o.regime = regime == "growing"      ? PoolOptions::Regime::growing
+             : regime == "persistent" ? PoolOptions::Regime::persistent
+                                      : PoolOptions::Regime::regenerating;
+  o.size = c.get<int>("size");
+  o.batch = c.get<int>("batch");
+  o.damage = c.get<int>("damage");
+  o.steps_min = c.get<int>("steps_min");
+  o.steps_max = c.get<int>("steps_max");
+  if (o.steps_max < o.steps_min) c.fail("steps_max", "is below steps_min = " + std::to_string(o.steps_min));
+  if (o.regime != PoolOptions::Regime::growing && o.size < o.batch)
+    c.fail("size", "a pool of " + std::to_string(o.size) + " cannot fill a batch of " + std::to_string(o.batch));
+  if (o.regime == PoolOptions::Regime::regenerating && o.damage >= o.batch)
+    c.fail("damage", "must leave the seed alone: at most batch - 1 = " + std::to_string(o.batch - 1));
+  return o;
+}
+
 template <class T>
 void register_augmenters(Registry<Augmenter<T>, const AugmenterInputs<T>&>& registry) {
   registry.add("morph", morph_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<MorphAugmenter<T>>(morph_options(config), inputs);
+  });
+  registry.add("pool", pool_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
+    return std::make_unique<PoolAugmenter<T>>(pool_options(config), inputs);
   });
 }
 template void register_augmenters<float>(Registry<Augmenter<float>, const AugmenterInputs<float>&>&);
