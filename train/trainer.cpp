@@ -1,0 +1,200 @@
+#include "train/trainer.hpp"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "core/error.hpp"
+#include "core/reduce.hpp"
+#include "train/samples.hpp"
+
+namespace mg::train {
+
+template <class T>
+Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& augmenter,
+                    std::vector<std::unique_ptr<Objective<T>>> objectives, Optimiser<T>& optimiser,
+                    TrainerOptions options, std::uint64_t seed, const std::vector<T>& params)
+    : exec_(exec),
+      system_(system),
+      augmenter_(augmenter),
+      objectives_(std::move(objectives)),
+      optimiser_(optimiser),
+      options_(std::move(options)),
+      seed_(seed) {
+  auto& groups = augmenter_.groups();
+  if (objectives_.size() != groups.size() || groups.empty())
+    throw std::invalid_argument("Trainer: " + std::to_string(objectives_.size()) + " objectives for " +
+                                std::to_string(groups.size()) + " groups");
+  if (params.size() != system.param_layout().size())
+    throw std::invalid_argument("Trainer: " + std::to_string(params.size()) + " parameters, the system has " +
+                                std::to_string(system.param_layout().size()));
+  for (auto& group : groups) {
+    rollouts_.emplace_back(exec_, system_, group.state_layout, group.count);
+    samples_ += std::size_t(group.count);
+    state_bytes_ += group.start.size() * sizeof(T);
+  }
+  plans_.resize(groups.size());
+  params_ = uploaded(exec_, params);
+  best_params_ = uploaded(exec_, params);
+  gradient_ = Buffer<T>(exec_, params.size());
+  scalars_ = Buffer<T>(exec_, 1 + groups.size() * (1 + objectives_.front()->terms().size()));
+}
+
+template <class T>
+const MemoryPlan& Trainer<T>::plan(std::size_t group, int steps) {
+  auto& known = plans_.at(group);
+  if (const auto it = known.find(steps); it != known.end()) return it->second;
+  const std::size_t bytes = augmenter_.groups()[group].start.size() * sizeof(T);
+  const double share = double(bytes) / double(state_bytes_);
+  const auto budget = std::size_t(double(options_.memory_budget) * share);
+  return known.emplace(steps, plan_rollout(steps, bytes, budget, options_.memory, options_.memory_slots)).first->second;
+}
+
+template <class T>
+typename Trainer<T>::Measured Trainer<T>::read_back() {
+  const std::size_t groups = rollouts_.size(), count = objectives_.front()->terms().size();
+  T* const scalars =
+      scalars_.data();  // [1 + groups] squares of the gradient and the final states, [groups][count] terms
+  reduce<T>(exec_, Reduction::sum_squares, gradient_.data(), 1, gradient_.size(), scalars, workspace_);
+  for (std::size_t g = 0; g < groups; ++g) {
+    const auto x = rollouts_[g].final_state();
+    reduce<T>(exec_, Reduction::sum_squares, x.data, 1, x.size(), scalars + 1 + g, workspace_);
+    objectives_[g]->totals(exec_, scalars + 1 + groups + g * count);
+  }
+  const auto host = scalars_.to_vector();
+  Measured m;
+  m.gradient_squares = double(host[0]);
+  for (std::size_t g = 0; g < groups; ++g) m.state_squares += double(host[1 + g]);
+  m.terms.assign(count, 0.0);
+  for (std::size_t k = 0; k < groups * count; ++k) m.terms[k % count] += double(host[1 + groups + k]);
+  return m;
+}
+
+template <class T>
+std::string Trainer<T>::problem(const Measured& m, double total) const {
+  if (!std::isfinite(total)) return "the loss is not finite";
+  if (total > options_.loss_threshold) return "the loss passed train.loss_threshold";
+  if (!std::isfinite(m.state_squares)) return "the state is not finite";
+  if (!std::isfinite(m.gradient_squares)) return "the gradient is not finite";
+  return {};
+}
+
+template <class T>
+void Trainer<T>::keep_best(double total) {
+  best_ = total;
+  best_iteration_ = iteration_;
+  copy_bytes(exec_, best_params_.data(), exec_.backend, params_.data(), exec_.backend, params_.size() * sizeof(T));
+}
+
+template <class T>
+StepReport Trainer<T>::step() {
+  auto& groups = augmenter_.groups();
+  augmenter_.begin(exec_, iteration_);
+  const int steps = augmenter_.steps(iteration_);
+  gradient_.zero();
+  std::vector<ConstStateView<T>> finals;
+  std::vector<const T*> losses;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    auto& group = groups[g];
+    auto& objective = *objectives_[g];
+    const int observed = int(group.target.size() / (std::size_t(group.count) * group.grid.h * group.grid.w));
+    objective.bind(exec_, {group.condition_view(), group.target_view(observed), 1.0 / double(samples_)});
+    StepIndex base;
+    base.seed = seed_ + std::uint64_t(stream_) * 0x9E3779B97F4A7C15ULL;
+    base.iteration = iteration_;
+    base.sample0 = group.sample0;
+    rollouts_[g].forward(params_.data(), group.condition_view(), group.start_view(), base, plan(g, steps), &objective);
+    rollouts_[g].backward(params_.data(), group.condition_view(), objective, gradient_.data(), {});
+    finals.push_back(rollouts_[g].final_state());
+    losses.push_back(objective.sample_losses());
+  }
+  const Measured m = read_back();
+
+  StepReport report;
+  report.iteration = iteration_;
+  const auto names = objectives_.front()->terms();
+  const auto weights = objectives_.front()->term_weights();
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    report.terms.emplace_back(names[k], m.terms[k]);
+    report.total += weights[k] * m.terms[k];
+  }
+  report.loss = m.terms.front();
+  report.gradient_norm = std::sqrt(m.gradient_squares);
+  report.learning_rate = optimiser_.learning_rate();
+  report.problem = problem(m, report.total);
+  if (!report.problem.empty()) {
+    augmenter_.finish(exec_, iteration_, finals, losses, false);
+    ++iteration_;
+    const bool patient = options_.on_divergence == OnDivergence::rollback ||
+                         (options_.on_divergence == OnDivergence::skip && ++skips_ <= options_.max_skips);
+    if (!patient)
+      throw DivergedError("iteration " + std::to_string(report.iteration) + ": " + report.problem + " (loss " +
+                          std::to_string(report.total) + ", gradient norm " + std::to_string(report.gradient_norm) +
+                          ")");
+    return report;
+  }
+  skips_ = 0;
+  report.accepted =
+      options_.accept_always || iteration_ < options_.warmup || report.total - best_ < options_.accept_margin;
+  report.best = iteration_ > options_.warmup && report.total < best_;
+  if (report.best && !options_.best_after_update) keep_best(report.total);
+  optimiser_.step(exec_, params_.data(), gradient_.data());
+  if (report.best && options_.best_after_update) keep_best(report.total);
+  augmenter_.finish(exec_, iteration_, finals, losses, report.accepted);
+  ++iteration_;
+  return report;
+}
+
+template <class T>
+void Trainer<T>::save(TensorFile& file) const {
+  const std::int64_t counters[] = {iteration_, best_iteration_, stream_, skips_};
+  file.add("trainer/counters", {4}, counters);
+  file.add("trainer/best", {}, &best_);
+  file.add("trainer/rate_scale", {}, &rate_scale_);
+  file.add("trainer/params", {params_.size()}, params_.to_vector().data());
+  file.add("trainer/best_params", {best_params_.size()}, best_params_.to_vector().data());
+  const auto saved = optimiser_.save();
+  for (const auto& [name, values] : saved.arrays) file.add("optimiser/" + name, {values.size()}, values.data());
+  for (const auto& [name, value] : saved.counters) {
+    const auto v = std::int64_t(value);
+    file.add("optimiser_counter/" + name, {}, &v);
+  }
+  augmenter_.save(file);
+}
+
+template <class T>
+void Trainer<T>::restore(const TensorFile& file) {
+  const auto counters = file.at("trainer/counters").as_double();
+  if (counters.size() != 4) throw CheckpointError("trainer/counters: expected 4 values");
+  restore_buffer(file.at("trainer/params"), "trainer/params", params_);
+  restore_buffer(file.at("trainer/best_params"), "trainer/best_params", best_params_);
+  auto saved = optimiser_.save();  // for the names and sizes that this configuration has
+  for (auto& [name, values] : saved.arrays) {
+    const Tensor& t = file.at("optimiser/" + name);
+    if (t.size() != values.size() || t.bytes.size() != values.size() * sizeof(T))
+      throw CheckpointError("optimiser/" + name + ": another size than this configuration needs");
+    std::memcpy(values.data(), t.bytes.data(), t.bytes.size());
+  }
+  for (auto& [name, value] : saved.counters)
+    value = static_cast<long long>(file.at("optimiser_counter/" + name).as_double().at(0));
+  optimiser_.restore(saved);
+  augmenter_.restore(exec_, file);
+  iteration_ = std::int64_t(counters[0]);
+  best_iteration_ = std::int64_t(counters[1]);
+  stream_ = std::int64_t(counters[2]);
+  skips_ = std::int64_t(counters[3]);
+  best_ = file.at("trainer/best").as_double().at(0);
+  rate_scale_ = file.at("trainer/rate_scale").as_double().at(0);
+  optimiser_.scale_rate(rate_scale_);
+}
+
+template <class T>
+void Trainer<T>::retry(std::int64_t attempt, double factor) {
+  stream_ = attempt;
+  rate_scale_ = std::pow(factor, double(attempt));
+  optimiser_.scale_rate(rate_scale_);
+}
+
+template class Trainer<float>;
+template class Trainer<double>;
+
+}  // namespace mg::train

@@ -1,0 +1,110 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/schema.hpp"
+#include "train/augmenter.hpp"
+#include "train/objective.hpp"
+#include "train/optimiser.hpp"
+#include "train/rollout.hpp"
+
+namespace mg::train {
+
+/// What happens when a loss, gradient or state is not finite, or the loss passes the threshold.
+enum class OnDivergence { stop, skip, rollback };
+
+struct TrainerOptions {
+  /// An iteration is accepted, and its final states become the next start, while i < warmup, or when
+  /// total - best < accept_margin; a refused one is tried again with new random numbers. @source spec nca 2.3
+  std::int64_t warmup = 64;
+  double accept_margin = 0.01;
+  bool accept_always = false;
+  /// Whether the kept best parameters are those after the update that followed the best loss (as the reference has it)
+  /// or those that the loss was measured with.
+  bool best_after_update = true;
+  double loss_threshold = 1e16;
+  OnDivergence on_divergence = OnDivergence::stop;
+  int max_skips = 10;             ///< consecutive skipped iterations before giving up
+  std::string memory = "auto";    ///< of plan_rollout
+  std::size_t memory_budget = 0;  ///< bytes of all groups together, 0 = no limit
+  int memory_slots = 0;
+};
+
+/// What one iteration did; all numbers belong to the parameters before its update.
+struct StepReport {
+  std::int64_t iteration = 0;
+  double total = 0;                                   ///< the optimised value
+  double loss = 0;                                    ///< its data term
+  std::vector<std::pair<std::string, double>> terms;  ///< unweighted
+  double gradient_norm = 0, learning_rate = 0;
+  bool accepted = false, best = false;
+  std::string problem;  ///< why the iteration was thrown away; empty = it was not
+};
+
+/// Trains one System: rollout, adjoint, update, and the decision what the next iteration starts from. Everything stays
+/// on the backend of `exec`; one read-back of a few numbers is the only synchronisation of a step.
+template <class T>
+class Trainer {
+ public:
+  /// @param objectives  one per group of the augmenter
+  /// @param params      initial parameters, host memory
+  Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& augmenter,
+          std::vector<std::unique_ptr<Objective<T>>> objectives, Optimiser<T>& optimiser, TrainerOptions options,
+          std::uint64_t seed, const std::vector<T>& params);
+
+  /// Runs iteration `iteration()` and counts on. A diverged iteration changes neither parameters nor samples.
+  /// @throws DivergedError under OnDivergence::stop, or after max_skips consecutive ones under skip
+  StepReport step();
+
+  std::int64_t iteration() const { return iteration_; }
+  double best() const { return best_; }
+  bool has_best() const { return best_iteration_ >= 0; }
+  std::int64_t best_iteration() const { return best_iteration_; }
+  std::vector<T> params() const { return params_.to_vector(); }
+  std::vector<T> best_params() const { return best_params_.to_vector(); }
+  std::vector<T> gradient() const {
+    return gradient_.to_vector();
+  }  ///< of the last step, maybe scaled by the optimiser
+  const std::vector<Rollout<T>>& rollouts() const { return rollouts_; }
+  /// The memory plan of one group for rollouts of `steps` steps.
+  const MemoryPlan& plan(std::size_t group, int steps);
+
+  /// Everything needed to go on bit for bit: parameters, optimiser, augmenter, best, counters.
+  void save(TensorFile& file) const;
+  /// @throws CheckpointError when the file belongs to another configuration
+  void restore(const TensorFile& file);
+  /// After a rollback, number `attempt`: other random numbers from here on, and the learning rate times factor^attempt.
+  void retry(std::int64_t attempt, double factor);
+  std::int64_t stream() const { return stream_; }
+  double rate_scale() const { return rate_scale_; }
+  const TrainerOptions& options() const { return options_; }
+
+ private:
+  struct Measured {
+    double gradient_squares = 0, state_squares = 0;
+    std::vector<double> terms;
+  };
+  Measured read_back();
+  std::string problem(const Measured& m, double total) const;
+  void keep_best(double total);
+
+  Exec exec_;
+  const System<T>& system_;
+  Augmenter<T>& augmenter_;
+  std::vector<std::unique_ptr<Objective<T>>> objectives_;
+  Optimiser<T>& optimiser_;
+  TrainerOptions options_;
+  std::uint64_t seed_;
+  std::vector<Rollout<T>> rollouts_;
+  std::vector<std::map<int, MemoryPlan>> plans_;
+  std::size_t samples_ = 0, state_bytes_ = 0;
+  Buffer<T> params_, best_params_, gradient_, scalars_;
+  Workspace workspace_;
+  std::int64_t iteration_ = 0, best_iteration_ = -1, stream_ = 0, skips_ = 0;
+  double best_ = 1e8, rate_scale_ = 1;
+};
+
+}  // namespace mg::train
