@@ -1,7 +1,7 @@
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 #include "core/buffer.hpp"
@@ -28,7 +28,7 @@ struct Add {
 };
 /// Largest; a NaN wins.
 struct Max {
-  static MG_HD double identity() { return -std::numeric_limits<double>::infinity(); }
+  static MG_HD double identity() { return -HUGE_VAL; }
   static MG_HD double combine(double a, double b) { return (a >= b || a != a) ? a : b; }
 };
 
