@@ -6,9 +6,8 @@
 #include "core/error.hpp"
 
 namespace mg {
-namespace {
 
-bool has(Isa isa) {
+bool has_isa(Isa isa) {
 #if defined(__x86_64__)
   switch (isa) {
     case Isa::baseline:
@@ -24,17 +23,19 @@ bool has(Isa isa) {
   return isa == Isa::baseline;
 }
 
+namespace {
+
 Isa choose() {
   if (const char* asked = std::getenv("MG_ISA")) {
     for (Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512})
       if (kIsaNames[int(isa)] == asked) {
-        if (!has(isa)) throw DeviceError(std::string("MG_ISA=") + asked + ": this processor lacks it");
+        if (!has_isa(isa)) throw DeviceError(std::string("MG_ISA=") + asked + ": this processor lacks it");
         return isa;
       }
     throw DeviceError(std::string("MG_ISA=") + asked + ": expected baseline, avx2 or avx512");
   }
   for (Isa isa : {Isa::avx512, Isa::avx2})
-    if (has(isa)) return isa;
+    if (has_isa(isa)) return isa;
   return Isa::baseline;
 }
 

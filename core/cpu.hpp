@@ -8,6 +8,9 @@ enum class Isa { baseline, avx2, avx512 };
 
 inline constexpr std::string_view kIsaNames[] = {"baseline", "avx2", "avx512"};
 
+/// Whether this processor has the set.
+bool has_isa(Isa isa);
+
 /// The best set this processor has, or the one that the environment variable MG_ISA names (for tests);
 /// a named set that the processor lacks is an error.
 Isa best_isa();

@@ -16,10 +16,11 @@ inline int max_threads() {
 
 /// body(i, thread) for 0 <= i < n in any order, each once; thread < max_threads() names scratch memory. The body must
 /// not throw, and what it computes must depend on i alone.
+/// @param worthwhile  false for work too small to share: it stays in the calling thread
 template <class Body>
-void parallel_for(int n, const Body& body) {
+void parallel_for(int n, const Body& body, [[maybe_unused]] bool worthwhile = true) {
 #ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (worthwhile && n > 1)
   for (int i = 0; i < n; ++i) body(i, omp_get_thread_num());
 #else
   for (int i = 0; i < n; ++i) body(i, 0);

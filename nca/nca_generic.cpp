@@ -11,6 +11,12 @@ namespace {
 
 constexpr int kStrips = 8;  ///< partial sums of the weight gradient per sample
 
+/// Whether the products of one sample are worth several threads.
+template <class Net>
+bool worthwhile(const Net& net, std::size_t plane) {
+  return double(plane) * net.H * (net.F + net.O) > 1e6;
+}
+
 /// Sizes and parameter arrays of one automaton.
 template <class T>
 struct Net {
@@ -93,17 +99,20 @@ void update_sample(const NcaSpec& spec, const Net<T>& net, const NcaInputs<T>& i
                    T* y_out, T* scratch) {
   const Shape s = x.shape;
   const std::size_t plane = s.plane(), rows = Rows<T>::size(net, s.w);
-  parallel_for(s.h, [&](int y, int thread) {
-    Rows<T> r(scratch + rows * thread, net, s.w);
-    network_row(spec, net, p + std::size_t(y) * s.w, plane, s.w, r);
-    draw_row(spec, in, s, n, y, r.fire);
-    for (int c = 0; c < s.c; ++c)
-      for (int i = 0; i < s.w; ++i) {
-        const std::size_t at = std::size_t(c) * s.w + i;
-        const T d = spec.gated ? gate(r.u[at], r.u[at + std::size_t(s.c) * s.w]) : r.u[at];
-        y_out[c * plane + std::size_t(y) * s.w + i] = x(n, c, y, i) + r.fire[at] * d;
-      }
-  });
+  parallel_for(
+      s.h,
+      [&](int y, int thread) {
+        Rows<T> r(scratch + rows * thread, net, s.w);
+        network_row(spec, net, p + std::size_t(y) * s.w, plane, s.w, r);
+        draw_row(spec, in, s, n, y, r.fire);
+        for (int c = 0; c < s.c; ++c)
+          for (int i = 0; i < s.w; ++i) {
+            const std::size_t at = std::size_t(c) * s.w + i;
+            const T d = spec.gated ? gate(r.u[at], r.u[at + std::size_t(s.c) * s.w]) : r.u[at];
+            y_out[c * plane + std::size_t(y) * s.w + i] = x(n, c, y, i) + r.fire[at] * d;
+          }
+      },
+      worthwhile(net, plane));
 }
 
 /// keep = alive(x) and alive(y) of every cell, from the alive channel of both.
@@ -228,18 +237,21 @@ void generic_step_adjoint(const NcaSpec& spec, const T* params, const NcaInputs<
         for (std::size_t i = 0; i < plane; ++i)
           if (keep[i] == T(0)) y_bar[c * plane + i] = 0;
     std::fill_n(partials, count * kStrips, T(0));
-    parallel_for(kStrips, [&](int strip, int thread) {
-      Rows<T> r(rows + row_size * thread, net, s.w);
-      for (int y = s.h * strip / kStrips; y < s.h * (strip + 1) / kStrips; ++y) {
-        const std::size_t at = std::size_t(y) * s.w;
-        network_row(spec, net, p + at, plane, s.w, r);
-        draw_row(spec, in, s, n, y, r.fire);
-        for (int c = 0; c < s.c; ++c)
-          for (int i = 0; i < s.w; ++i)
-            r.d_bar[std::size_t(c) * s.w + i] = r.fire[std::size_t(c) * s.w + i] * y_bar[c * plane + at + i];
-        network_row_adjoint(spec, net, p + at, p_bar + at, plane, s.w, r, partials + count * strip);
-      }
-    });
+    parallel_for(
+        kStrips,
+        [&](int strip, int thread) {
+          Rows<T> r(rows + row_size * thread, net, s.w);
+          for (int y = s.h * strip / kStrips; y < s.h * (strip + 1) / kStrips; ++y) {
+            const std::size_t at = std::size_t(y) * s.w;
+            network_row(spec, net, p + at, plane, s.w, r);
+            draw_row(spec, in, s, n, y, r.fire);
+            for (int c = 0; c < s.c; ++c)
+              for (int i = 0; i < s.w; ++i)
+                r.d_bar[std::size_t(c) * s.w + i] = r.fire[std::size_t(c) * s.w + i] * y_bar[c * plane + at + i];
+            network_row_adjoint(spec, net, p + at, p_bar + at, plane, s.w, r, partials + count * strip);
+          }
+        },
+        worthwhile(net, plane));
     for (int strip = 0; strip < kStrips; ++strip) axpy(T(1), partials + count * strip, params_bar, int(count));
     perceive_adjoint<T>({}, spec.perception, sample_of(x, n), {p_bar, {1, net.F, s.h, s.w}},
                         {y_bar, {1, s.c, s.h, s.w}});

@@ -1,6 +1,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nca/nca_fast_path.hpp"
 #include "nca/nca_generic.hpp"
 #include "nca/nca_spec.hpp"
 
@@ -61,12 +62,17 @@ namespace host {
 template <class T>
 void nca_step(const NcaSpec& spec, const T* params, const NcaInputs<T>& in, View<const T> x, View<T> next,
               Workspace& workspace) {
+  if constexpr (std::is_same_v<T, float>)
+    if (fast_supports(spec)) return fast_step(best_isa(), spec, params, in, x, next, workspace);
   generic_step(spec, params, in, x, next, workspace);
 }
 
 template <class T>
 void nca_step_adjoint(const NcaSpec& spec, const T* params, const NcaInputs<T>& in, View<const T> x,
                       View<const T> next_bar, View<T> x_bar, T* params_bar, Workspace& workspace) {
+  if constexpr (std::is_same_v<T, float>)
+    if (fast_supports(spec))
+      return fast_step_adjoint(best_isa(), spec, params, in, x, next_bar, x_bar, params_bar, workspace);
   generic_step_adjoint(spec, params, in, x, next_bar, x_bar, params_bar, workspace);
 }
 

@@ -1,0 +1,119 @@
+#pragma once
+#include <cstddef>
+
+#include "nca/isa_vector.hpp"
+
+/// Matrix products of one block of cells in register tiles of kRows x kCols vectors.
+namespace mg::nca::MG_ISA {
+
+struct Tile {
+  V c[kRows][kCols];
+};
+
+/// Tile of A B: c[i][:] = start[i] + sum_k a[k][i] b[k][:], a packed [K][kRows], b [K][stride].
+inline Tile product(const float* a, const float* b, int K, int stride, const float* start) {
+  Tile t;
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 3
+    for (int j = 0; j < kCols; ++j) t.c[i][j] = start != nullptr ? splat(start[i]) : V{};
+  for (int k = 0; k < K; ++k) {
+    V col[kCols];
+#pragma GCC unroll 3
+    for (int j = 0; j < kCols; ++j) col[j] = load(b + j * kLanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const V s = splat(a[i]);
+#pragma GCC unroll 3
+      for (int j = 0; j < kCols; ++j) t.c[i][j] += s * col[j];
+    }
+    a += kRows;
+    b += stride;
+  }
+  return t;
+}
+
+/// out[i][:] = fn(i, column, value) for a tile at column 0 of out.
+template <class Fn>
+inline void store_tile(const Tile& t, float* out, int stride, const Fn& fn) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 3
+    for (int j = 0; j < kCols; ++j) store(out + i * stride + j * kLanes, fn(i, j * kLanes, t.c[i][j]));
+}
+
+/// c[i][:] += sum over the cells k of a block of a[i][k] b[k][:], N vectors wide; a [kRows][kBlock], b [kBlock][stride].
+template <int N>
+inline void accumulate(const float* a, const float* b, int stride, float* c, int c_stride) {
+  V acc[kRows][N];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) acc[i][j] = load(c + i * c_stride + j * kLanes);
+  for (int k = 0; k < kBlock; ++k) {
+    V row[N];
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) row[j] = load(b + j * kLanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const V s = splat(a[i * kBlock + k]);
+#pragma GCC unroll 3
+      for (int j = 0; j < N; ++j) acc[i][j] += s * row[j];
+    }
+    b += stride;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) store(c + i * c_stride + j * kLanes, acc[i][j]);
+}
+
+/// The same for all `width` columns (a multiple of kLanes).
+inline void accumulate_all(const float* a, const float* b, int width, float* c) {
+  int j = 0;
+  for (; j + 3 * kLanes <= width; j += 3 * kLanes) accumulate<3>(a, b + j, width, c + j, width);
+  if (j + 2 * kLanes <= width)
+    accumulate<2>(a, b + j, width, c + j, width);
+  else if (j + kLanes <= width)
+    accumulate<1>(a, b + j, width, c + j, width);
+}
+
+/// One stage of a transposition: exchanges off-diagonal blocks of size `half`.
+template <int half>
+inline void exchange(V (&r)[kLanes]) {
+  Vi low, high;
+#pragma GCC unroll 16
+  for (int l = 0; l < kLanes; ++l) {
+    low[l] = (l & half) == 0 ? l : kLanes + l - half;
+    high[l] = (l & half) == 0 ? l + half : kLanes + l;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i)
+    if ((i & half) == 0) {
+      const V a = r[i], b = r[i + half];
+      r[i] = __builtin_shuffle(a, b, low);
+      r[i + half] = __builtin_shuffle(a, b, high);
+    }
+}
+/// Transposes kLanes x kLanes values.
+inline void transpose(V (&r)[kLanes]) {
+  exchange<1>(r);
+  exchange<2>(r);
+  if constexpr (kLanes > 4) exchange<4>(r);
+  if constexpr (kLanes > 8) exchange<8>(r);
+}
+
+/// out[k][f] = in[f][k] for the cells k of a block; in [rows][stride], out [kBlock][width], columns beyond rows are 0.
+inline void transpose_block(const float* in, int rows, int stride, float* out, int width) {
+  for (int f = 0; f < width; f += kLanes)
+    for (int k = 0; k < kBlock; k += kLanes) {
+      V r[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) r[i] = f + i < rows ? load(in + std::size_t(f + i) * stride + k) : V{};
+      transpose(r);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) store(out + std::size_t(k + i) * width + f, r[i]);
+    }
+}
+
+}  // namespace mg::nca::MG_ISA

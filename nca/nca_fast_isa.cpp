@@ -1,0 +1,414 @@
+#include <cstddef>
+#include <cstdint>
+
+#include "nca/isa_activation.hpp"
+#include "nca/isa_philox.hpp"
+#include "nca/isa_stencil.hpp"
+#include "nca/isa_tile.hpp"
+#include "nca/isa_vector.hpp"
+#include "nca/nca_fast.hpp"
+
+// The automaton on blocks of kBlock cells: perception straight into a buffer that stays in the first cache, then matrix
+// products in register tiles. No standard library here: a function template instantiated with this file's instruction
+// set could be linked into code that must run without it.
+namespace mg::nca::MG_ISA {
+namespace {
+
+using fast::Adjoint;
+using fast::Step;
+
+constexpr int kStride = kBlock + kLanes;  ///< of feature rows: a block grows by whole vectors
+
+/// Scratch of one thread, cut from one allocation.
+struct Scratch {
+  static std::size_t size(const Step& s) {
+    Scratch t(s, nullptr);
+    return t.used_;
+  }
+  Scratch(const Step& s, float* base) : base_(base) {
+    const std::size_t strip = std::size_t(s.strip_rows) * s.w;
+    padded = take(Strip::padded_size(s));
+    padded_bar = take(Strip::padded_size(s));
+    y_bar = take(s.C * strip);
+    p_bar = take(s.Fp * (strip + kStride));
+    row = take(std::size_t(s.F) * (s.w + kLanes));
+    lines = take(4 * (s.w + 2 * kLanes + 4));
+    p = take(std::size_t(s.F) * kStride);
+    pt = take(std::size_t(kBlock) * s.Fv);
+    a = take(std::size_t(s.Hp) * kBlock);
+    slope = take(std::size_t(s.gated ? s.Hp : kRows) * kBlock);
+    z_bar = take(std::size_t(s.Hp) * kBlock);
+    u = take(std::size_t(s.Op) * kBlock);
+    u_bar = take(std::size_t(s.O) * kBlock);
+    ut = take(std::size_t(kBlock) * s.Ov);
+    fire = take(std::size_t(s.C) * kBlock);
+    where = reinterpret_cast<std::int32_t*>(take(kStride));
+    active = reinterpret_cast<std::uint8_t*>(take(s.w / 4 + kLanes));
+  }
+  float *padded, *padded_bar;  // [C][rows + 2][w + 2]
+  float* y_bar;                // [C][strip cells]
+  float* p_bar;                // [Fp][strip cells + kStride]
+  float* row;                  // [F][w + kLanes] features of one row
+  float* lines;                // [4][w + 2 kLanes + 4]
+  float* p;                    // [F][kStride] features of the block
+  float* pt;                   // [kBlock][Fv] transposed
+  float* a;                    // [Hp][kBlock] hidden layer of the block
+  float* slope;                // act' of a tile, or of all when gated
+  float* z_bar;                // [Hp][kBlock]
+  float *u, *u_bar;            // [Op][kBlock], [O][kBlock]
+  float* ut;                   // [kBlock][Ov] u_bar transposed
+  float* fire;                 // [C][kBlock]
+  std::int32_t* where;         // [kStride] cells of the block, counted from the strip's first
+  std::uint8_t* active;        // [w] cells of a row that go through the network
+
+ private:
+  float* take(std::size_t n) {
+    const std::size_t at = used_;
+    used_ += (n + 15) / 16 * 16;
+    return base_ == nullptr ? nullptr : base_ + at;
+  }
+  float* base_;
+  std::size_t used_ = 0;
+};
+
+std::uint32_t sample_counter(const Step& s, int n) { return s.sample0 + std::uint32_t(n); }
+
+/// Which cells of row r go through the network: 1 where they may fire and their update can matter.
+/// @return how many
+int choose_cells(const Step& s, const Strip& t, int r, std::uint8_t* active) {
+  const std::size_t row = t.first + std::size_t(r) * t.w;
+  const bool draw = s.per_cell && !s.always && s.override_mask == nullptr;
+  int count = 0;
+  for (int x = 0; x < t.w; x += kLanes) {
+    Vu go = ~Vu{};
+    if (draw) {
+      Vu site;
+      for (int i = 0; i < kLanes; ++i) site[i] = std::uint32_t(row + x + i);
+      go = (Vu)(philox(site, s.counter1, sample_counter(s, t.n), s.counter3, s.key0, s.key1).v[0] < s.threshold);
+    }
+    for (int i = 0; i < kLanes && x + i < t.w; ++i) {
+      const bool near = s.near == nullptr || s.near[t.n * t.plane + row + x + i] != 0;
+      active[x + i] = near && go[i] != 0;
+      count += active[x + i];
+    }
+  }
+  return count;
+}
+
+/// Appends the features of the active cells of a row, already in `row`, at position k of the block.
+/// Stops when the block is full. @return the column where it stopped
+int append_active(const Step& s, const Scratch& t, int w, int x, int r, int& k) {
+  while (x < w && k < kBlock) {
+    const int n = w - x < kLanes ? w - x : kLanes;
+    int count = 0;
+#if defined(__AVX512F__)
+    std::uint32_t mask = 0;
+    for (int i = 0; i < n; ++i) mask |= std::uint32_t(t.active[x + i]) << i;
+    count = __builtin_popcount(mask);
+    if (count != 0)
+      for (int f = 0; f < s.F; ++f)
+        _mm512_storeu_ps(
+            t.p + std::size_t(f) * kStride + k,
+            _mm512_maskz_compress_ps(__mmask16(mask), _mm512_loadu_ps(t.row + std::size_t(f) * (w + kLanes) + x)));
+#else
+    for (int i = 0; i < n; ++i)
+      if (t.active[x + i]) {
+        for (int f = 0; f < s.F; ++f)
+          t.p[std::size_t(f) * kStride + k + count] = t.row[std::size_t(f) * (w + kLanes) + x + i];
+        ++count;
+      }
+#endif
+    for (int i = 0, at = k; i < n; ++i)
+      if (t.active[x + i]) t.where[at++] = r * w + x + i;
+    k += count;
+    x += kLanes;
+  }
+  return x < w ? x : w;
+}
+
+/// Calls fn(cells) for the blocks of a strip, with their features in scratch.p and their places in scratch.where.
+/// Without skipping a block is `cells` consecutive cells of the strip.
+template <class Fn>
+void for_blocks(const Step& s, const Strip& t, const Scratch& b, bool skip, const Fn& fn) {
+  if (!skip) {
+    for (int first = 0; first < t.cells; first += kBlock) {
+      const int cells = t.cells - first < kBlock ? t.cells - first : kBlock;
+      for (int k = 0; k < cells;) {
+        const int r = (first + k) / t.w, x = (first + k) % t.w;
+        const int len = t.w - x < cells - k ? t.w - x : cells - k;
+        perceive_row(s, t, b.padded, r, x, len, b.p + k, kStride);
+        k += len;
+      }
+      for (int k = 0; k < kBlock; ++k) b.where[k] = first + k;
+      fn(cells);
+    }
+    return;
+  }
+  int k = 0;
+  for (int r = 0; r < t.rows; ++r) {
+    if (choose_cells(s, t, r, b.active) == 0) continue;
+    perceive_row(s, t, b.padded, r, 0, t.w, b.row, t.w + kLanes);
+    for (int x = 0; x < t.w;) {
+      x = append_active(s, b, t.w, x, r, k);
+      if (k < kBlock) continue;
+      fn(kBlock);
+      for (int f = 0; f < s.F; ++f)
+        store(b.p + std::size_t(f) * kStride, load(b.p + std::size_t(f) * kStride + kBlock));
+      store(b.where, load<Vi>(b.where + kBlock));
+      k -= kBlock;
+    }
+  }
+  if (k > 0) fn(k);
+}
+
+/// Clears the features behind the last cell, so that no rubbish meets a zero.
+void clear_rest(const Step& s, const Scratch& b, int cells) {
+  for (int f = 0; f < s.F; ++f)
+    for (int k = cells; k < kBlock; ++k) b.p[std::size_t(f) * kStride + k] = 0;
+}
+
+/// scratch.fire = M of the block.
+void draw_block(const Step& s, const Strip& t, const Scratch& b, int cells, bool skip) {
+  if (s.override_mask != nullptr) {
+    for (int c = 0; c < s.C; ++c)
+      for (int k = 0; k < cells; ++k)
+        b.fire[c * kBlock + k] = s.override_mask[(std::size_t(t.n) * s.C + c) * t.plane + t.first + b.where[k]];
+    return;
+  }
+  const bool ones = s.always || (s.per_cell && skip);  // skipping has kept only cells that fire
+  const int groups = ones ? 0 : s.per_cell ? 1 : (s.C + 3) / 4;
+  for (int k = 0; k < kBlock; k += kLanes) {
+    const Vu cell = (Vu)load<Vi>(b.where + k) + std::uint32_t(t.first);
+    for (int g = 0; g < groups; ++g) {
+      const Words words = philox(cell + std::uint32_t(g) * std::uint32_t(t.plane), s.counter1, sample_counter(s, t.n),
+                                 s.counter3, s.key0, s.key1);
+      const int last = s.per_cell ? s.C : 4 * g + 4 < s.C ? 4 * g + 4 : s.C;
+      for (int c = 4 * g; c < last; ++c)
+        store(b.fire + c * kBlock + k, select((Vi)(words.v[s.per_cell ? 0 : c & 3] < s.threshold), splat(1.0F), V{}));
+    }
+    if (ones)
+      for (int c = 0; c < s.C; ++c) store(b.fire + c * kBlock + k, splat(1.0F));
+  }
+}
+
+/// a = act(W0 p + b0) for the kRows hidden units of tile j; slope = act' where it is asked for.
+void hidden_tile(const Step& s, const float* p, int j, float* a, float* slope) {
+  const float* w0 = s.w0 + std::size_t(j) * s.F * kRows;
+  const auto kind = Activation(s.activation);
+  for (int k = 0; k < kBlock; k += kSpan) {
+    const Tile z = product(w0, p + k, s.F, kStride, s.b0 + j * kRows);
+    if (kind == Activation::relu) {
+      store_tile(z, a + k, kBlock, [](int, int, V v) { return vmax(v, V{}); });
+    } else {
+      store_tile(z, a + k, kBlock, [](int, int, V v) { return v; });
+      for (int i = 0; i < kRows; ++i)
+        for (int q = k; q < k + kSpan; q += kLanes) {
+          V d{};
+          store(a + i * kBlock + q, vactivate(kind, load(a + i * kBlock + q), slope ? &d : nullptr));
+          if (slope) store(slope + i * kBlock + q, d);
+        }
+    }
+  }
+}
+
+/// u = W1 a + b1 of the block.
+void output_layer(const Step& s, const Scratch& b) {
+  for (int o = 0; o < s.Op; o += kRows)
+    for (int k = 0; k < kBlock; k += kSpan)
+      store_tile(product(s.w1 + std::size_t(o) * s.Hp, b.a + k, s.Hp, kBlock, s.b1 + o), b.u + o * kBlock + k, kBlock,
+                 [](int, int, V v) { return v; });
+}
+
+/// The boundary on the strip's rows of `next` (C, h, w).
+void bound_strip(const Step& s, const Strip& t, float* next, bool adjoint, std::size_t plane, std::size_t first) {
+  if (s.boundary == 0) return;
+  const bool soft = s.boundary == 1;
+  for (int c = soft ? s.C - s.mask_rows : 0; c < s.C; ++c) {
+    const int row = soft ? c - (s.C - s.mask_rows) : 0;
+    const float* mask = s.boundary_mask + (std::size_t(t.n) * s.mask_rows + row) * t.plane + t.first;
+    float* y = next + c * plane + first;
+    for (int i = 0; i < t.cells; ++i) y[i] = soft ? (adjoint ? 0.0F : mask[i]) : y[i] * mask[i];
+  }
+}
+
+bool skips(const Step& s) { return s.near != nullptr || (s.per_cell && !s.always && s.override_mask == nullptr); }
+
+void forward(const Step& s, const float* x_all, float* next_all, int unit, float* scratch) {
+  const Scratch b(s, scratch);
+  const Strip t(s, unit);
+  const float* x = x_all + std::size_t(t.n) * s.C * t.plane;
+  float* next = next_all + std::size_t(t.n) * s.C * t.plane;
+  const bool skip = skips(s);
+  pad_strip(s, t, x, b.padded);
+  if (skip)
+    for (int c = 0; c < s.C; ++c)
+      __builtin_memcpy(next + c * t.plane + t.first, x + c * t.plane + t.first, sizeof(float) * t.cells);
+  for_blocks(s, t, b, skip, [&](int cells) {
+    draw_block(s, t, b, cells, skip);
+    for (int j = 0; j < s.Hp / kRows; ++j) hidden_tile(s, b.p, j, b.a + std::size_t(j) * kRows * kBlock, nullptr);
+    output_layer(s, b);
+    for (int c = 0; c < s.C; ++c) {
+      float* u = b.u + c * kBlock;
+      for (int k = 0; k < kBlock; k += kLanes) {
+        V d = load(u + k);
+        if (s.gated) d = d * vsigmoid(load(u + s.C * kBlock + k));
+        store(u + k, s.always ? d : d * load(b.fire + c * kBlock + k));
+      }
+      float* y = next + c * t.plane + t.first;
+      const float* from = x + c * t.plane + t.first;
+      if (skip) {
+        for (int k = 0; k < cells; ++k) y[b.where[k]] += u[k];
+      } else {
+        const int first = b.where[0];
+        for (int k = 0; k < cells; ++k) y[first + k] = from[first + k] + u[k];
+      }
+    }
+  });
+  if (s.near == nullptr) bound_strip(s, t, next, false, t.plane, t.first);
+}
+
+/// Offsets of the sums in a group's partial.
+struct Partial {
+  Partial(const Step& s, float* base) {
+    w0 = base;
+    w1 = w0 + std::size_t(s.Hp) * s.Fv;
+    b0 = w1 + std::size_t(s.Hp) * s.Ov;
+    b1 = b0 + s.Hp;
+  }
+  static std::size_t size(const Step& s) { return std::size_t(s.Hp) * (s.Fv + s.Ov + 1) + s.Op; }
+  float *w0, *w1, *b0, *b1;
+};
+
+/// u_bar of the block from y_bar, M and, when gated, the gate; rows beyond the cells become 0.
+void output_bar(const Step& s, const Strip& t, const Scratch& b, int cells, bool skip) {
+  for (int c = 0; c < s.C; ++c) {
+    float* to = b.u_bar + c * kBlock;
+    const float* y_bar = b.y_bar + std::size_t(c) * t.cells;
+    if (skip)
+      for (int k = 0; k < cells; ++k) to[k] = y_bar[b.where[k]];
+    else
+      __builtin_memcpy(to, y_bar + b.where[0], sizeof(float) * cells);
+    for (int k = cells; k < kBlock; ++k) to[k] = 0;
+    for (int k = 0; k < kBlock; k += kLanes) {
+      V d = load(to + k);
+      if (!s.always) d = select(load(b.fire + c * kBlock + k) > V{}, d, V{});
+      if (s.gated) {
+        const V u = load(b.u + c * kBlock + k), g = vsigmoid(load(b.u + (s.C + c) * kBlock + k));
+        store(b.u_bar + (s.C + c) * kBlock + k, d * u * g * (splat(1.0F) - g));
+        d = d * g;
+      }
+      store(to + k, d);
+    }
+  }
+}
+
+/// z_bar = act'(z) (W1^T u_bar) for tile j.
+void hidden_bar_tile(const Step& s, const Scratch& b, int j, const float* a, const float* slope, float* z_bar) {
+  const float* w1t = s.w1t + std::size_t(j) * s.O * kRows;
+  for (int k = 0; k < kBlock; k += kSpan) {
+    const Tile t = product(w1t, b.u_bar + k, s.O, kBlock, nullptr);
+    if (Activation(s.activation) == Activation::relu)
+      store_tile(t, z_bar + k, kBlock,
+                 [&](int i, int q, V v) { return select(load(a + i * kBlock + k + q) > V{}, v, V{}); });
+    else
+      store_tile(t, z_bar + k, kBlock, [&](int i, int q, V v) { return v * load(slope + i * kBlock + k + q); });
+  }
+}
+
+/// p_bar of the block, into its place among the cells of the strip.
+void feature_bar(const Step& s, const Strip& t, const Scratch& b, int cells, bool skip) {
+  const std::size_t stride = std::size_t(t.cells) + kStride;
+  for (int f = 0; f < s.Fp; f += kRows)
+    for (int k = 0; k < kBlock; k += kSpan) {
+      const Tile p_bar = product(s.w0t + std::size_t(f) * s.Hp, b.z_bar + k, s.Hp, kBlock, nullptr);
+      if (!skip) {
+        float* to = b.p_bar + f * stride + b.where[0] + k;
+#pragma GCC unroll 8
+        for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 3
+          for (int q = 0; q < kCols; ++q) store(to + i * stride + q * kLanes, p_bar.c[i][q]);
+        continue;
+      }
+      float part[kRows * kSpan];
+      store_tile(p_bar, part, kSpan, [](int, int, V v) { return v; });
+      for (int i = 0; i < kRows; ++i)
+        for (int q = 0; q < kSpan && k + q < cells; ++q)
+          b.p_bar[(f + i) * stride + b.where[k + q]] = part[i * kSpan + q];
+    }
+}
+
+void adjoint_block(const Step& s, const Strip& t, const Scratch& b, const Partial& sums, int cells, bool skip) {
+  if (cells < kBlock) clear_rest(s, b, cells);
+  draw_block(s, t, b, cells, skip);
+  transpose_block(b.p, s.F, kStride, b.pt, s.Fv);
+  constexpr int kTile = kRows * kBlock;
+  const int tiles = s.Hp / kRows;
+  if (s.gated) {
+    for (int j = 0; j < tiles; ++j)
+      hidden_tile(s, b.p, j, b.a + std::size_t(j) * kTile, b.slope + std::size_t(j) * kTile);
+    output_layer(s, b);
+  }
+  output_bar(s, t, b, cells, skip);
+  transpose_block(b.u_bar, s.O, kBlock, b.ut, s.Ov);
+  for (int o = 0; o < s.O; ++o)
+    for (int k = 0; k < kBlock; k += kLanes) sums.b1[o] += sum(load(b.u_bar + o * kBlock + k));
+  for (int j = 0; j < tiles; ++j) {
+    const std::size_t at = s.gated ? std::size_t(j) * kTile : 0;
+    float* z_bar = b.z_bar + std::size_t(j) * kTile;
+    if (!s.gated) hidden_tile(s, b.p, j, b.a, b.slope);
+    hidden_bar_tile(s, b, j, b.a + at, b.slope + at, z_bar);
+    accumulate_all(z_bar, b.pt, s.Fv, sums.w0 + std::size_t(j) * kRows * s.Fv);
+    accumulate_all(b.a + at, b.ut, s.Ov, sums.w1 + std::size_t(j) * kRows * s.Ov);
+    if (s.hidden_bias)
+      for (int i = 0; i < kRows; ++i)
+        for (int k = 0; k < kBlock; k += kLanes) sums.b0[j * kRows + i] += sum(load(z_bar + i * kBlock + k));
+  }
+  feature_bar(s, t, b, cells, skip);
+}
+
+/// y_bar of the strip: next_bar through boundary and alive masking.
+void strip_bar(const Step& s, const Strip& t, const float* next_bar, float* y_bar) {
+  for (int c = 0; c < s.C; ++c)
+    __builtin_memcpy(y_bar + std::size_t(c) * t.cells, next_bar + (std::size_t(t.n) * s.C + c) * t.plane + t.first,
+                     sizeof(float) * t.cells);
+  bound_strip(s, t, y_bar, true, t.cells, 0);
+  if (s.keep == nullptr) return;
+  const std::uint8_t* keep = s.keep + t.n * t.plane + t.first;
+  for (int c = 0; c < s.C; ++c)
+    for (int i = 0; i < t.cells; ++i)
+      if (keep[i] == 0) y_bar[std::size_t(c) * t.cells + i] = 0;
+}
+
+void adjoint(const Step& s, const Adjoint& in, int unit, float* partial, float* scratch) {
+  const Scratch b(s, scratch);
+  const Strip t(s, unit);
+  const Partial sums(s, partial);
+  const bool skip = skips(s);
+  const std::size_t stride = std::size_t(t.cells) + kStride, sample = std::size_t(t.n) * s.C * t.plane;
+  pad_strip(s, t, in.x + sample, b.padded);
+  strip_bar(s, t, in.next_bar, b.y_bar);
+  if (skip) __builtin_memset(b.p_bar, 0, sizeof(float) * s.Fp * stride);
+  for_blocks(s, t, b, skip, [&](int cells) { adjoint_block(s, t, b, sums, cells, skip); });
+
+  __builtin_memset(b.padded_bar, 0, sizeof(float) * Strip::padded_size(s));
+  for (int r = 0; r < t.rows; ++r)
+    perceive_row_adjoint(s, t, b.p_bar + std::size_t(r) * t.w, stride, r, b.padded_bar, b.lines);
+  fold_columns(s, t, b.padded_bar);
+  float* halo = in.halo + std::size_t(unit) * 2 * s.C * t.w;
+  for (int c = 0; c < s.C; ++c) {
+    for (int r = 0; r < t.rows; ++r) {
+      const float *from = t.at(b.padded_bar, c, r) + 1, *y_bar = b.y_bar + std::size_t(c) * t.cells + r * t.w;
+      float* to = in.x_bar + sample + c * t.plane + t.first + std::size_t(r) * t.w;
+      for (int i = 0; i < t.w; ++i) to[i] = y_bar[i] + from[i];
+    }
+    __builtin_memcpy(halo + std::size_t(c) * t.w, t.at(b.padded_bar, c, -1) + 1, sizeof(float) * t.w);
+    __builtin_memcpy(halo + std::size_t(s.C + c) * t.w, t.at(b.padded_bar, c, t.rows) + 1, sizeof(float) * t.w);
+  }
+}
+
+}  // namespace
+
+extern const fast::Kernels kKernels;
+const fast::Kernels kKernels = {kRows, Scratch::size, Partial::size, forward, adjoint};
+
+}  // namespace mg::nca::MG_ISA
