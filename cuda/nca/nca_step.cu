@@ -73,7 +73,8 @@ void add_partials(cudaStream_t stream, std::size_t count, const T* partials, int
 template <class T>
 void nca_step(CUstream_st* stream, const NcaSpec& spec, const T* params, const NcaInputs<T>& inputs, View<const T> x,
               View<T> next, Workspace& workspace) {
-  plain_step(stream, spec, params, inputs, x, next, workspace);
+  if (!tiled_step(stream, spec, params, inputs, x, next, workspace))
+    plain_step(stream, spec, params, inputs, x, next, workspace);
 }
 
 template <class T>

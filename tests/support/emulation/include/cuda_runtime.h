@@ -12,6 +12,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __shared__ static  // blocks run one after another, the threads of a block share it
 #define __syncthreads() ::mg::emulation::block_barrier()
 #define __syncwarp(...) ::mg::emulation::warp_barrier()
@@ -66,4 +67,25 @@ T atomicAdd(T* at, T v) {
   T old = *at;
   *at += v;
   return old;
+}
+
+inline unsigned __ballot_sync(unsigned, bool predicate) {
+  unsigned bits = 0;
+  for (int lane = 0; lane < warpSize; ++lane) bits |= unsigned(::mg::emulation::shuffle(predicate, lane)) << lane;
+  return bits;
+}
+inline int __popc(unsigned v) { return __builtin_popcount(v); }
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin };
+template <class F>
+cudaError_t cudaFuncSetAttribute(F*, cudaFuncAttribute, int) {
+  return cudaSuccess;
+}
+inline cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 227 * 1024;
+  return cudaSuccess;
 }
