@@ -120,6 +120,17 @@ function(mg_module name)
   endif()
 endfunction()
 
+# What `version` tells: commit and dirtiness are looked up at every build, everything else while configuring.
+function(mg_build_info target)
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+  string(STRIP "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}" MG_FLAGS_TEXT)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/build_config.hpp.in ${PROJECT_BINARY_DIR}/generated/mg_build_config.hpp)
+  set(header ${PROJECT_BINARY_DIR}/generated/mg_git.hpp)
+  add_custom_target(mg_git_info BYPRODUCTS ${header} COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR}
+                    -DOUTPUT=${header} -P ${PROJECT_SOURCE_DIR}/cmake/GitInfo.cmake COMMENT "")
+  add_dependencies(${target} mg_git_info)
+endfunction()
+
 function(mg_program name folder)
   cmake_parse_arguments(M "" "" "DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
@@ -127,6 +138,7 @@ function(mg_program name folder)
   add_library(mg_apps STATIC ${sources})  # a library, so that tests reach the subcommands in process
   target_link_libraries(mg_apps PUBLIC ${M_DEPENDS})
   mg_common(mg_apps)
+  mg_build_info(mg_apps)
   add_executable(${name} ${PROJECT_SOURCE_DIR}/${folder}/main.cpp)
   target_link_libraries(${name} PRIVATE mg_apps)
   mg_common(${name})

@@ -13,7 +13,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string number_text(double value) { return json(value).dump(); }
+std::string number_text(double value) {
+  const std::string text = json(value).dump();
+  return text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;
+}
 
 std::string range_text(bool has_min, bool has_max, bool open_min, bool open_max, const std::string& min,
                        const std::string& max) {

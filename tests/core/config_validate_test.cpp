@@ -100,7 +100,7 @@ TEST(ConfigValidate, ReportsAllErrorsAtOnceWithTheirPlaces) {
       "test.json:4:16: /sizes/1: expected integer in [1, 9], got integer 10\n"
       "test.json:4:20: /sizes/2: expected integer in [1, 9], got string \"x\"\n"
       "test.json:5:22: /train/batch: expected integer in [1, 4096], got integer 3000000000\n"
-      "test.json:5:42: /train/rate: expected number in (0.0, 1.0], got integer 0\n"
+      "test.json:5:42: /train/rate: expected number in (0, 1], got integer 0\n"
       "test.json:6:11: /train/lr/type: expected one of \"constant\", \"decay\", got string \"decya\"; did you mean "
       "\"decay\"?\n"
       "test.json:6:20: /train/bacth: unknown key; did you mean \"batch\"? (allowed: batch, rate, lr, limit)");
@@ -135,7 +135,7 @@ TEST(ConfigValidate, WrongShapes) {
   EXPECT_EQ(error_of(R"({"name": "a", "terms": [{}]})"),
             "test.json:1:25: /terms/0/type: required, but missing; expected one of \"constant\", \"decay\"");
   EXPECT_EQ(error_of(R"({"name": "a", "terms": ["constant"]})"),
-            "test.json:1:25: /terms/0/value: required, but missing; expected number > 0.0");
+            "test.json:1:25: /terms/0/value: required, but missing; expected number > 0");
   EXPECT_EQ(
       error_of(R"({"name": "a", "train": {"lr": [1]}})"),
       "test.json:1:31: /train/lr: expected number or object with \"type\" \"constant\" | \"decay\", got list of 1");

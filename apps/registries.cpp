@@ -1,0 +1,27 @@
+#include "apps/registries.hpp"
+
+#include "nca/register.hpp"
+
+namespace mg::apps {
+
+namespace {
+
+template <class T>
+Registries<T> filled() {
+  Registries<T> all;
+  nca::register_systems(all.systems);
+  train::register_augmenters(all.augmenters);
+  return all;
+}
+
+}  // namespace
+
+template <class T>
+const Registries<T>& registries() {
+  static const Registries<T> all = filled<T>();
+  return all;
+}
+template const Registries<float>& registries<float>();
+template const Registries<double>& registries<double>();
+
+}  // namespace mg::apps

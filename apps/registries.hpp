@@ -1,0 +1,19 @@
+#pragma once
+#include "core/registry.hpp"
+#include "core/system.hpp"
+#include "train/augmenter.hpp"
+
+namespace mg::apps {
+
+/// Everything that a configuration can name, for one precision. Modules add theirs in the one place below.
+template <class T>
+struct Registries {
+  Registry<System<T>> systems;
+  Registry<train::Augmenter<T>, const train::AugmenterInputs<T>&> augmenters;
+};
+
+/// Filled at the first call. T is float or double.
+template <class T>
+const Registries<T>& registries();
+
+}  // namespace mg::apps

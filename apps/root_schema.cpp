@@ -1,0 +1,32 @@
+#include "apps/root_schema.hpp"
+
+#include "apps/registries.hpp"
+#include "core/validate.hpp"
+
+namespace mg::apps {
+
+namespace {
+
+Schema make_root_schema() {
+  const auto& all = registries<float>();
+  Schema schema("morphogen", "One experiment: what is trained, on what, towards what, and how.");
+  schema.integer("config_version", 1, {1, 1}, "version of this format")
+      .identifier("name", "run", "names the run directory")
+      .integer("seed", 0, {0, std::numeric_limits<std::int64_t>::max()}, "key of every random number of the run")
+      .choice("precision", "f32", {"f32", "f64"}, "floating-point type of states and parameters")
+      .variant("model", all.systems.variants(), std::nullopt, "the system that is trained");
+  return schema;
+}
+
+}  // namespace
+
+const Schema& root_schema() {
+  static const Schema schema = make_root_schema();
+  return schema;
+}
+
+Config load_root_config(const std::filesystem::path& file, const GlobalOptions& options) {
+  return load_config(root_schema(), file, options.overrides());
+}
+
+}  // namespace mg::apps

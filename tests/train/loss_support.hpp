@@ -1,0 +1,43 @@
+#pragma once
+#include <vector>
+
+#include "train/loss.hpp"
+
+namespace mg::test {
+
+/// Values and x_bar of a loss on a backend, in and out as double.
+struct LossRun {
+  std::vector<double> losses, x_bar;
+};
+
+template <class T>
+Buffer<T> to_backend(const Exec& exec, const std::vector<double>& v) {
+  Buffer<T> buffer(exec, v.size());
+  if (!v.empty()) buffer.upload(std::vector<T>(v.begin(), v.end()));
+  return buffer;
+}
+template <class T>
+std::vector<double> from_backend(const Buffer<T>& b) {
+  const auto v = b.to_vector();
+  return {v.begin(), v.end()};
+}
+
+/// @param mask  empty, (n, c, 1, 1) or (n, c, h, w)
+/// @param x_bar_before  what the gradient is added to; empty = zeros
+template <class T>
+LossRun run_loss(const Exec& exec, const train::Loss<T>& loss, Shape shape, const std::vector<double>& x,
+                 const std::vector<double>& y, const std::vector<double>& mask, const std::vector<double>& losses_bar,
+                 const std::vector<double>& x_bar_before = {}) {
+  Workspace workspace;
+  const auto xs = to_backend<T>(exec, x), ys = to_backend<T>(exec, y), ms = to_backend<T>(exec, mask),
+             bars = to_backend<T>(exec, losses_bar);
+  Buffer<T> losses(exec, std::size_t(shape.n));
+  auto x_bar = to_backend<T>(exec, x_bar_before.empty() ? std::vector<double>(x.size()) : x_bar_before);
+  const Shape mask_shape = mask.size() == shape.size() ? shape : Shape{shape.n, shape.c, 1, 1};
+  const ConstView<T> xv{xs.data(), shape}, yv{ys.data(), shape}, mv{ms.data(), mask_shape};
+  loss.value(exec, xv, yv, mv, losses.data(), workspace);
+  loss.adjoint(exec, xv, yv, mv, bars.data(), {x_bar.data(), shape}, workspace);
+  return {from_backend(losses), from_backend(x_bar)};
+}
+
+}  // namespace mg::test
