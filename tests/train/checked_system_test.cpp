@@ -69,7 +69,8 @@ long long run(const Exec& exec, BrokenTwin::Where where, int every, int calls) {
 TEST_P(CheckedSystemBackends, ComparesEveryNthCallOnTheDeviceOnly) {
   const bool device = GetParam() == Backend::cuda;
   EXPECT_EQ(run({GetParam()}, BrokenTwin::Where::nowhere, 1, 4), device ? 5 : 0);
-  EXPECT_EQ(run({GetParam()}, BrokenTwin::Where::nowhere, 3, 4), device ? 2 : 0);  // calls 0 and 3; the adjoint is call 4
+  EXPECT_EQ(run({GetParam()}, BrokenTwin::Where::nowhere, 3, 4),
+            device ? 2 : 0);  // calls 0 and 3; the adjoint is call 4
 }
 
 TEST_P(CheckedSystemBackends, StopsWhenTheTwinsDisagree) {
