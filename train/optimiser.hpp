@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/buffer.hpp"
@@ -10,25 +11,18 @@
 
 namespace mg::train {
 
-/// Learning rate as a function of the number of updates made so far.
-class Schedule {
- public:
-  virtual ~Schedule() = default;
-  virtual double at(long long k) const = 0;
-};
-Schema schedule_schema();  // the "lr" of an optimiser: a number or {"type": constant|exponential|piecewise|cosine|..}
-std::unique_ptr<Schedule> make_schedule(const Config& config);
-
-/// Updates the flat parameter buffer from the flat gradient. A chain of gradient transforms and one update rule, run as
-/// one fused kernel after the per-tensor norms. @source spec nca 3
+/// Updates the flat parameter buffer from the flat gradient: a list of gradient transforms, then one update rule. One
+/// reduction pass over the tensors, then one fused elementwise kernel; counters and norms stay on the backend.
+/// @source spec nca 3
 template <class T>
 class Optimiser {
  public:
   virtual ~Optimiser() = default;
-  /// params += update(gradient); gradient may be used as scratch.
+  /// params += update(gradient); gradient may be used as scratch. No synchronisation.
   virtual void step(const Exec& exec, T* params, T* gradient) = 0;
-  virtual double learning_rate() const = 0;  ///< of the coming step
-  /// Multiplies every learning rate from here on (not part of SavedState); 1 at the start.
+  /// Of the coming step. Reads the device back when bad gradients are skipped there (apply_if_finite).
+  virtual double learning_rate() const = 0;
+  /// Multiplies the learning rates from here on by `factor`, in place of the factor given before (not part of SavedState).
   virtual void scale_rate(double factor) = 0;
   /// Named state (moments, counters) for checkpoints; restore() takes what save() gave, bit for bit.
   struct SavedState {
@@ -36,7 +30,22 @@ class Optimiser {
     std::vector<std::pair<std::string, long long>> counters;
   };
   virtual SavedState save() const = 0;
+  /// @throws CheckpointError on names or sizes that this optimiser does not have
   virtual void restore(const SavedState& state) = 0;
 };
+
+/// The rules a configuration can name: adam, adamw, nadam, nadamw, sgd. Each has "lr" (a schedule or a number) and
+/// "transforms", a list applied to the gradient from left to right:
+///   param_block_norm   g max(|theta|, min) per tensor
+///   tensor_normalise   g / (|g| + epsilon) per tensor
+///   clip_global_norm   g min(1, max / |g| of all tensors)
+///   clip_block_rms     g / max(1, rms(g) / max) per tensor
+///   apply_if_finite    a gradient with NaN or infinity changes nothing, unless `max_consecutive` before it were bad too
+Variants optimiser_variants();
+
+/// @param params  layout of the flat buffer; its blocks are the tensors
+/// @param exec    where the state lives and step() runs
+template <class T>
+std::unique_ptr<Optimiser<T>> make_optimiser(const Config& config, const Layout& params, const Exec& exec);
 
 }  // namespace mg::train
