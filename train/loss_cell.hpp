@@ -244,7 +244,7 @@ struct SpectralFullSums {
   MG_HD Sums<4> operator()(std::size_t plane, std::size_t cell) const {
     const std::size_t i = 2 * (plane * cells + cell);
     const double re = double(zx[i] - zy[i]), im = double(zx[i + 1] - zy[i + 1]);
-    if (!mask(plane, cell)) return {};
+    if (!mask(plane, cell)) return {{0, 0, 0, 0}};
     return {{re * re + im * im, re * re - im * im, 2 * re * im, 1.0}};
   }
 };

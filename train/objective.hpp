@@ -15,6 +15,7 @@ struct ObjectiveInputs {
   ConstStateView<T> conditions;  ///< of the system, e.g. its boundary masks; may be empty
   ConstView<T> target;           ///< (batch, observed channels, h, w)
   double weight = 1;             ///< of one sample in the total: 1 / samples of all groups
+  int per_batch = 1;             ///< consecutive samples that form one batch (the pairs of one trajectory)
 };
 
 /// What a rollout is judged by: terms on the states x_1 .. x_K of one group of equally shaped samples.

@@ -97,7 +97,7 @@ StepReport Trainer<T>::step() {
     auto& group = groups[g];
     auto& objective = *objectives_[g];
     const int observed = int(group.target.size() / (std::size_t(group.count) * group.grid.h * group.grid.w));
-    objective.bind(exec_, {group.condition_view(), group.target_view(observed), 1.0 / double(samples_)});
+    objective.bind(exec_, {group.condition_view(), group.target_view(observed), 1.0 / double(samples_), group.per_batch});
     StepIndex base;
     base.seed = seed_ + std::uint64_t(stream_) * 0x9E3779B97F4A7C15ULL;
     base.iteration = iteration_;

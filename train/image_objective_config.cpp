@@ -1,0 +1,96 @@
+#include "train/image_objective.hpp"
+
+namespace mg::train {
+namespace {
+
+const std::vector<std::string> kLosses = {"l1", "l2", "euclidean", "cosine", "spectral", "spectral_full"};
+
+}  // namespace
+
+Schema objective_schema() {
+  const ImageObjectiveOptions d;
+  return Schema("objective", "What training minimises: the distance of grown and wanted images, plus regularisers")
+      .choice("loss", d.loss, kLosses,
+              "distance of one sample: l1, l2, euclidean (root mean square), cosine, spectral (l2 of the amplitudes of "
+              "the Fourier transforms), spectral_full (l2 of the Fourier transforms)")
+      .boolean("grad_loss", d.grad_loss, "compare what the model perceives of the observed channels, not they alone")
+      .number("grad_weight", d.grad_weight, {}, "factor of all perceived features but the first block")
+      .choice("at", "last", {"last", "mean", "random"},
+              "the state that is compared: the last one, the mean loss over the last `window` ones, or a random one of "
+              "them")
+      .integer("window", d.window, {1, 1000000}, "number of last states for at = mean, random")
+      .number("state_reg", d.state_reg, {0, 1e30}, "weight of the regulariser that keeps states in state_reg_range")
+      .list("state_reg_channels", element::integer({0, 1 << 20}), nlohmann::json::array(),
+            "first channel and the one after the last that state_reg acts on; empty means all, hidden ones too", 0, 2)
+      .list("state_reg_range", element::number({}), nlohmann::json{0.0, 1.0}, "lowest and highest free value", 2, 2)
+      .number("boundary_reg", d.boundary_reg, {0, 1e30}, "weight of the regulariser that pulls states to the boundary")
+      .choice("boundary_reg_on", "reference", {"reference", "post_boundary", "pre_boundary"},
+              "post_boundary: distance of the state from its boundary mask after every step (0 for soft and for 0/1 "
+              "hard masks); pre_boundary: the same before the mask is applied; reference: as the reference "
+              "implementation, where a soft mask pulls all channels of the last frame")
+      .list("time_channel_mask", element::list(element::integer({0, 1})), nlohmann::json::array(),
+            "one row of 0/1 per frame pair with one entry per observed channel: what counts in the loss; empty means "
+            "everything")
+      .object("compat",
+              Schema("compat", "Compatibility with the reference implementation.")
+                  .choice("cosine", "per_sample", {"per_sample", "global_norm"},
+                          "global_norm: norms over all samples and a mean over cells")
+                  .choice("spectral_full", "modulus", {"modulus", "complex_square"},
+                          "complex_square: modulus of the mean of the squared complex differences"),
+              "forms of the reference implementation");
+}
+
+ImageObjectiveOptions objective_options(const Config& config, const ImageModel& model) {
+  ImageObjectiveOptions o;
+  o.loss = config.get<std::string>("loss");
+  const Config compat = config.at("compat");
+  o.loss_compat = (o.loss == "cosine" && compat.get<std::string>("cosine") == "global_norm") ||
+                  (o.loss == "spectral_full" && compat.get<std::string>("spectral_full") == "complex_square");
+  o.grad_loss = config.get<bool>("grad_loss");
+  o.grad_weight = config.get<double>("grad_weight");
+  const auto at = config.get<std::string>("at");
+  o.at = at == "last"   ? ImageObjectiveOptions::At::last
+         : at == "mean" ? ImageObjectiveOptions::At::mean
+                        : ImageObjectiveOptions::At::random;
+  o.window = config.get<int>("window");
+  o.state_reg = config.get<double>("state_reg");
+  o.boundary_reg = config.get<double>("boundary_reg");
+
+  const auto channels = config.get<std::vector<int>>("state_reg_channels");
+  if (!channels.empty()) {
+    if (channels.size() != 2 || channels[0] >= channels[1] || channels[1] > model.channels)
+      config.fail("state_reg_channels", "expected [first, end) with first < end <= " + std::to_string(model.channels) +
+                                            ", the channels of the model");
+    o.state_reg_begin = channels[0];
+    o.state_reg_end = channels[1];
+  }
+  const auto range = config.get<std::vector<double>>("state_reg_range");
+  if (range[0] > range[1]) config.fail("state_reg_range", "the lowest value is above the highest");
+  o.state_reg_low = range[0];
+  o.state_reg_high = range[1];
+
+  const auto on = config.get<std::string>("boundary_reg_on");
+  using On = ImageObjectiveOptions::BoundaryOn;
+  o.boundary_on = on == "reference" ? On::reference : on == "post_boundary" ? On::post_boundary : On::pre_boundary;
+  if (o.boundary_on == On::reference && o.boundary_reg > 0 && model.boundary == ImageModel::Boundary::soft &&
+      model.boundary_rows != 1)
+    config.fail("boundary_reg_on", "\"reference\" is defined for soft masks of one channel; this model has " +
+                                       std::to_string(model.boundary_rows) +
+                                       ": use \"post_boundary\" or \"pre_boundary\"");
+  for (const auto& row : config.json().at("time_channel_mask")) {
+    o.time_channel_mask.push_back(row.get<std::vector<int>>());
+    if (int(row.size()) != model.observed)
+      config.fail("time_channel_mask", "a row has " + std::to_string(row.size()) + " entries, the data have " +
+                                           std::to_string(model.observed) + " channels");
+  }
+  return o;
+}
+
+template <class T>
+std::unique_ptr<Objective<T>> make_objective(const Config& config, const ImageModel& model) {
+  return std::make_unique<ImageObjective<T>>(model, objective_options(config, model));
+}
+template std::unique_ptr<Objective<float>> make_objective(const Config&, const ImageModel&);
+template std::unique_ptr<Objective<double>> make_objective(const Config&, const ImageModel&);
+
+}  // namespace mg::train
