@@ -80,7 +80,8 @@ void nca_step(CUstream_st* stream, const NcaSpec& spec, const T* params, const N
 template <class T>
 void nca_step_adjoint(CUstream_st* stream, const NcaSpec& spec, const T* params, const NcaInputs<T>& inputs,
                       View<const T> x, View<const T> next_bar, View<T> x_bar, T* params_bar, Workspace& workspace) {
-  plain_step_adjoint(stream, spec, params, inputs, x, next_bar, x_bar, params_bar, workspace);
+  if (!tiled_step_adjoint(stream, spec, params, inputs, x, next_bar, x_bar, params_bar, workspace))
+    plain_step_adjoint(stream, spec, params, inputs, x, next_bar, x_bar, params_bar, workspace);
 }
 
 #define MG_INSTANTIATE(T)                                                                                        \

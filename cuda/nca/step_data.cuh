@@ -103,7 +103,7 @@ StepData<T> step_data(const NcaSpec& spec, const T* params, const NcaInputs<T>& 
 struct ParamOffsets {
   std::size_t w0, b0, w1, b1, size;
   template <class T>
-  explicit ParamOffsets(const StepData<T>& s)
+  MG_HD explicit ParamOffsets(const StepData<T>& s)
       : w0(0),
         b0(std::size_t(s.hidden) * s.features),
         w1(b0 + (s.b0 ? s.hidden : 0)),

@@ -141,6 +141,10 @@ Outcome<T> run(const Case& c, const Exec& exec, Path path = Path::chosen, bool o
   if (path == Path::plain) {
     cuda::plain_step(exec.stream, s, params.data(), in, xv, nextv, workspace);
     cuda::plain_step_adjoint(exec.stream, s, params.data(), in, xv, barv, x_barv, params_bar.data(), workspace);
+  } else if (path == Path::tiled) {
+    EXPECT_TRUE(cuda::tiled_step(exec.stream, s, params.data(), in, xv, nextv, workspace));
+    EXPECT_TRUE(
+        cuda::tiled_step_adjoint(exec.stream, s, params.data(), in, xv, barv, x_barv, params_bar.data(), workspace));
   }
 #endif
   if (path == Path::chosen) {
@@ -192,8 +196,8 @@ void compare_all(const Exec& exec, Path path) {
 
 TEST_P(NcaDevice, PlainPathEqualsTheHostInFloat) { compare_all<float>(exec(), Path::plain); }
 TEST_P(NcaDevice, PlainPathEqualsTheHostInDouble) { compare_all<double>(exec(), Path::plain); }
-TEST_P(NcaDevice, ChosenPathEqualsTheHostInFloat) { compare_all<float>(exec(), Path::chosen); }
-TEST_P(NcaDevice, ChosenPathEqualsTheHostInDouble) { compare_all<double>(exec(), Path::chosen); }
+TEST_P(NcaDevice, FusedPathEqualsTheHostInFloat) { compare_all<float>(exec(), Path::tiled); }
+TEST_P(NcaDevice, FusedPathEqualsTheHostInDouble) { compare_all<double>(exec(), Path::tiled); }
 
 TEST_P(NcaDevice, TakesAGivenFireMask) {
   for (const Case& c : cases()) {
