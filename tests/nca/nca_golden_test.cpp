@@ -2,7 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "nca/nca_spec.hpp"
-#include "tests/nca/nca_case.hpp"
+#include "tests/nca/nca_on_backend.hpp"
+#include "tests/support/backends.hpp"
 
 namespace mg::nca {
 namespace {
@@ -12,7 +13,8 @@ using test::Golden;
 
 template <class T>
 struct Case {
-  Case(const Golden& golden, bool gated) : g(golden), spec(test::golden_spec(g.params(), gated)) {
+  Case(const Golden& golden, bool gated, const Exec& e)
+      : exec(e), g(golden), spec(test::golden_spec(g.params(), gated)) {
     shape = test::shape_of(g.shape("x"));
     if (spec.boundary != Boundary::none) {
       const std::string name = spec.boundary == Boundary::soft ? "boundary.soft_mask" : "boundary.hard_mask";
@@ -39,19 +41,13 @@ struct Case {
     in.fire_override = fire[k].view();
     return in;
   }
-  Field<T> step(std::size_t k, const Field<T>& x) {
-    Field<T> next(shape);
-    nca_step<T>({}, spec, params.data(), inputs(k), x.view(), next.view(), workspace);
-    return next;
-  }
+  Field<T> step(std::size_t k, const Field<T>& x) { return test::step_on(exec, spec, params, inputs(k), x, workspace); }
   Field<T> adjoint(std::size_t k, const Field<T>& x, const Field<T>& next_bar, std::vector<T>& params_bar) {
-    Field<T> x_bar(shape);
-    nca_step_adjoint<T>({}, spec, params.data(), inputs(k), x.view(), next_bar.view(), x_bar.view(), params_bar.data(),
-                        workspace);
-    return x_bar;
+    return test::adjoint_on(exec, spec, params, inputs(k), x, next_bar, params_bar, workspace);
   }
   Field<T> field(const std::string& name) const { return Field<T>(shape, g.values(name)); }
 
+  Exec exec;
   Golden g;
   NcaSpec spec;
   Shape shape;
@@ -92,14 +88,14 @@ void check_rollout(Case<T>& c, double value_bound, double adjoint_bound) {
   MG_EXPECT_CLOSE(params_bar, c.flat("rollout.", "_bar"), adjoint_bound);
 }
 
-void check_family(const std::string& prefix, bool gated) {
+void check_family(const std::string& prefix, bool gated, const Exec& exec = {}) {
   for (const auto& path : test::golden_files("nca", prefix)) {
     SCOPED_TRACE(path.filename().string());
     const Golden golden = test::load_golden(path);
-    Case<double> exact(golden, gated);
+    Case<double> exact(golden, gated, exec);
     check_step(exact, 1e-10, 1e-10);
     check_rollout(exact, 1e-10, 1e-10);
-    Case<float> single(golden, gated);
+    Case<float> single(golden, gated, exec);
     check_step(single, 1e-6, 3e-6);
     check_rollout(single, 3e-6, 1e-5);
   }
@@ -107,6 +103,11 @@ void check_family(const std::string& prefix, bool gated) {
 
 TEST(NcaGolden, PlainModels) { check_family("nca_", false); }
 TEST(NcaGolden, GatedModels) { check_family("gnca_", true); }
+
+class NcaReferenceDevice : public test::OnEachBackend {};
+INSTANTIATE_TEST_SUITE_P(Device, NcaReferenceDevice, ::testing::Values(Backend::cuda), test::backend_name);
+TEST_P(NcaReferenceDevice, PlainModels) { check_family("nca_", false, {Backend::cuda}); }
+TEST_P(NcaReferenceDevice, GatedModels) { check_family("gnca_", true, {Backend::cuda}); }
 
 /// A model without parameters' effect leaves only the boundary.
 void check_boundary(const Golden& g, const std::string& name, const std::string& x_name, Boundary kind,
