@@ -12,6 +12,7 @@ namespace mg::apps {
 void add_config(CLI::App& program, GlobalOptions& options, Action& action);
 void add_doctor(CLI::App& program, GlobalOptions& options, Action& action);
 void add_list(CLI::App& program, GlobalOptions& options, Action& action);
+void add_train(CLI::App& program, GlobalOptions& options, Action& action);
 void add_version(CLI::App& program, GlobalOptions& options, Action& action);
 
 }  // namespace mg::apps

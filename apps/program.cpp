@@ -120,6 +120,7 @@ int parse_and_run(const std::vector<std::string>& arguments) {
   app.require_subcommand(1);
   app.fallthrough();
   add_global_options(app, options);
+  add_train(app, options, action);
   add_config(app, options, action);
   add_list(app, options, action);
   add_doctor(app, options, action);

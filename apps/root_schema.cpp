@@ -2,6 +2,9 @@
 
 #include "apps/registries.hpp"
 #include "core/validate.hpp"
+#include "train/data.hpp"
+#include "train/image_objective.hpp"
+#include "train/train_config.hpp"
 
 namespace mg::apps {
 
@@ -14,7 +17,14 @@ Schema make_root_schema() {
       .identifier("name", "run", "names the run directory")
       .integer("seed", 0, {0, std::numeric_limits<std::int64_t>::max()}, "key of every random number of the run")
       .choice("precision", "f32", {"f32", "f64"}, "floating-point type of states and parameters")
-      .variant("model", all.systems.variants(), std::nullopt, "the system that is trained");
+      .variant("model", all.systems.variants(), std::nullopt, "the system that is trained")
+      .variant("data", train::data_variants(), std::nullopt, "what it learns; needed for training")
+      .nullable()
+      .variant("augment", all.augmenters.variants(), "morph", "how the data become start states and targets")
+      .object("objective", train::objective_schema(), "what training minimises")
+      .variant("optimiser", train::optimiser_variants(), "nadam", "how parameters follow the gradient")
+      .object("train", train::train_schema(), "the training loop")
+      .object("checkpoint", train::checkpoint_schema(), "what a run keeps to go on from");
   return schema;
 }
 

@@ -1,0 +1,47 @@
+#include "apps/experiment.hpp"
+
+#include "apps/registries.hpp"
+#include "nca/nca_system.hpp"
+#include "train/data.hpp"
+#include "train/train_config.hpp"
+
+namespace mg::apps {
+
+train::ImageModel image_model(const Config& model, int observed) {
+  using Kind = train::ImageModel::Boundary;
+  const nca::NcaSpec spec = nca::nca_spec(model, model.type() == "gnca");
+  train::ImageModel image;
+  image.channels = spec.channels;
+  image.observed = observed;
+  image.perception = spec.perception;
+  image.boundary = spec.boundary == nca::Boundary::none   ? Kind::none
+                   : spec.boundary == nca::Boundary::soft ? Kind::soft
+                                                          : Kind::hard;
+  image.boundary_rows = spec.mask_rows();
+  return image;
+}
+
+template <class T>
+Experiment<T>::Experiment(const Config& root, const Exec& where)
+    : exec(where), seed(std::uint64_t(root.get<std::int64_t>("seed"))) {
+  const auto& all = registries<T>();
+  if (!root.has("data")) root.fail("data", "training needs data; see \"morphogen config docs data\"");
+  system = all.systems.create(root.at("model"));
+  data = train::load_data(root.at("data"));
+  const train::AugmenterInputs<T> inputs{exec, system.get(), data, seed};
+  augmenter = all.augmenters.create(root.at("augment"), inputs);
+  optimiser = train::make_optimiser<T>(root.at("optimiser"), system->param_layout(), exec);
+  const auto model = image_model(root.at("model"), data.front().channels);
+  std::vector<std::unique_ptr<train::Objective<T>>> objectives;
+  for (std::size_t g = 0; g < augmenter->groups().size(); ++g)
+    objectives.push_back(train::make_objective<T>(root.at("objective"), model));
+  std::vector<T> params(system->param_layout().size());
+  system->initialise(seed, params);
+  trainer = std::make_unique<train::Trainer<T>>(exec, *system, *augmenter, std::move(objectives), *optimiser,
+                                                train::trainer_options(root.at("train")), seed, params);
+}
+
+template struct Experiment<float>;
+template struct Experiment<double>;
+
+}  // namespace mg::apps

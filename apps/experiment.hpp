@@ -1,0 +1,30 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "core/config.hpp"
+#include "core/system.hpp"
+#include "train/image_objective.hpp"
+#include "train/trainer.hpp"
+
+namespace mg::apps {
+
+/// What the objective must know of the model that "model" describes.
+train::ImageModel image_model(const Config& model, int observed);
+
+/// Everything that a configuration describes, built and ready to train. Nothing on the disk is written.
+template <class T>
+struct Experiment {
+  /// @throws ConfigError, DataError, DeviceError
+  Experiment(const Config& root, const Exec& exec);
+
+  Exec exec;
+  std::uint64_t seed = 0;
+  std::unique_ptr<System<T>> system;
+  std::vector<train::Trajectory> data;
+  std::unique_ptr<train::Augmenter<T>> augmenter;
+  std::unique_ptr<train::Optimiser<T>> optimiser;
+  std::unique_ptr<train::Trainer<T>> trainer;
+};
+
+}  // namespace mg::apps

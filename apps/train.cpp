@@ -1,0 +1,208 @@
+#include <spdlog/sinks/basic_file_sink.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "apps/build_info.hpp"
+#include "apps/commands.hpp"
+#include "apps/experiment.hpp"
+#include "apps/logging.hpp"
+#include "apps/progress.hpp"
+#include "apps/root_schema.hpp"
+#include "apps/signals.hpp"
+#include "core/error.hpp"
+#include "core/file.hpp"
+#include "core/log.hpp"
+#include "core/validate.hpp"
+#include "train/media.hpp"
+#include "train/train_config.hpp"
+
+namespace mg::apps {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct TrainArguments {
+  std::string config, run_dir, resume = "auto";
+  bool overwrite = false;
+};
+
+/// Where the run lives and what it goes on from.
+struct Place {
+  fs::path directory;
+  train::RunDirectory::Mode mode = train::RunDirectory::Mode::fresh;
+  std::optional<train::Checkpoint> from;  // an explicit checkpoint; else the newest of the directory
+};
+
+Place find_place(const TrainArguments& a, const Config& root) {
+  using Mode = train::RunDirectory::Mode;
+  Place place;
+  place.directory = a.run_dir;
+  place.mode = a.overwrite ? Mode::overwrite : a.resume == "never" ? Mode::fresh : Mode::resume;
+  if (a.overwrite && a.resume != "auto" && a.resume != "never")
+    throw Error(ExitCode::usage, "--overwrite and --resume PATH exclude each other");
+  if (a.resume != "auto" && a.resume != "never") {
+    const fs::path path = a.resume;
+    std::error_code error;
+    if (fs::is_directory(path / "checkpoints", error)) {
+      if (!a.run_dir.empty() && !fs::equivalent(path, a.run_dir, error))
+        throw Error(ExitCode::usage, "--resume " + a.resume + " is a run directory and --run-dir another one");
+      place.directory = path;
+    } else {
+      place.from = train::CheckpointStore::load(path);
+      place.mode = Mode::fresh;  // a new run that starts there
+    }
+  }
+  if (place.directory.empty())
+    place.directory = train::RunDirectory::new_path("runs", root.get<std::string>("name"), root.json().dump());
+  return place;
+}
+
+json provenance(const GlobalOptions& options, const Exec& exec, std::uint64_t seed) {
+  json environment = json::object();
+  // Never the whole environment: it holds secrets.
+  for (const char* name :
+       {"SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_NODELIST", "SLURM_PROCID",
+        "SLURM_NTASKS", "SLURM_RESTART_COUNT", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MG_ISA"})
+    if (const char* value = std::getenv(name)) environment[name] = value;
+  return {{"argv", options.arguments},
+          {"build", build_info()},
+          {"backend", exec.backend == Backend::cuda ? "cuda" : "host"},
+          {"seed", seed},
+          {"environment", environment}};
+}
+
+/// What a checkpoint and a configuration must share.
+json fingerprint(const Config& root) {
+  return {{"model", root.json().at("model")}, {"precision", root.json().at("precision")}};
+}
+
+template <class T>
+void print_plan(Experiment<T>& e, const train::SessionOptions& session) {
+  std::size_t bytes = 0;
+  double flop = 0;
+  std::cout << "parameters: " << e.system->param_layout().size() << "\n";
+  auto& groups = e.augmenter->groups();
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const auto& plan = e.trainer->plan(g, e.augmenter->steps(0));
+    std::cout << "group " << g << ": " << groups[g].count << " samples of " << groups[g].grid.h << " x "
+              << groups[g].grid.w << ", " << plan.describe() << "\n";
+    bytes += plan.bytes;
+    flop += 3.0 * e.system->flop_per_cell() * plan.steps * groups[g].count * groups[g].grid.h * groups[g].grid.w;
+  }
+  std::cout << "states: " << double(bytes) / (1 << 20) << " MiB\n";
+  e.trainer->step();  // warm: the first step allocates
+  const auto start = std::chrono::steady_clock::now();
+  e.trainer->step();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::cout << "time: " << seconds << " s an iteration (" << flop / seconds / 1e9 << " GFLOP/s), "
+            << clock_text(seconds * double(session.iterations)) << " for " << session.iterations << " iterations\n";
+}
+
+void log_to_file(const fs::path& file) {
+  auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
+  sink->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  spdlog::default_logger()->sinks().push_back(std::move(sink));
+}
+
+template <class T>
+void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory& run) {
+  const auto& data = e.data.front();
+  train::MediaOptions media;
+  media.steps = e.augmenter->steps(0) * int(data.frames.size() - 1);
+  media.premultiplied = root.at("data").get<bool>("premultiply");
+  media.seed = e.seed;
+  media.iteration = e.trainer->iteration();
+  train::write_media(run.media(), e.exec, *e.system,
+                     e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params(), data, media);
+  train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
+}
+
+template <class T>
+int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& options, const Place& place,
+                train::RunDirectory& run, train::SessionOptions session) {
+  train::CheckpointStore store(run.checkpoints(), root.at("checkpoint").template get<int>("keep_last"),
+                               root.at("checkpoint").template get<bool>("fsync"));
+  Progress progress(session.iterations, options.quiet);
+  const std::int64_t iterations = session.iterations;
+  train::SessionHooks hooks;
+  hooks.stop = stop_requested;
+  hooks.progress = [&](const train::StepReport& report, double) { progress.update(report, e.trainer->best()); };
+  train::Session<T> work(*e.trainer, e.system->param_layout(), run, store, std::move(session), hooks);
+  try {
+    const std::int64_t start = work.resume(place.from ? &*place.from : nullptr);
+    log::info("{} in {}", start > 0 ? "going on from step " + std::to_string(start) : "training", run.path().string());
+    const auto end = work.run();
+    progress.finish();
+    if (end == train::SessionEnd::stopped) {
+      log::info("stopped at step {} with a checkpoint; run again to go on", e.trainer->iteration());
+      return int(ExitCode::stopped_early);
+    }
+    draw(e, root, run);
+    run.status("finished", 0, e.trainer->iteration(), iterations, "");
+    log::info("finished after {} of training; pictures in {}", clock_text(work.seconds()), run.media().string());
+    return 0;
+  } catch (const std::exception& error) {
+    progress.finish();
+    const auto* known = dynamic_cast<const Error*>(&error);
+    const ExitCode code = known ? known->code() : ExitCode::internal;
+    try {
+      run.status(code == ExitCode::diverged ? "diverged" : "failed", int(code), e.trainer->iteration(), iterations,
+                 error.what());
+    } catch (const IoError&) {  // a full disk: the error itself says so
+    }
+    throw;
+  }
+}
+
+template <class T>
+int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& options) {
+  Experiment<T> e(root, make_exec(options));
+  auto session = train::session_options(root.at("train"), root.at("checkpoint"));
+  if (options.dry_run) {
+    print_plan(e, session);
+    return 0;
+  }
+  session.fingerprint = fingerprint(root);
+  session.model_json = root.json().at("model").dump();
+  const Place place = find_place(a, root);
+  std::string overrides;
+  for (const auto& override : options.overrides()) overrides += override + "\n";
+  watch_signals();
+  train::RunDirectory run(
+      place.directory, place.mode,
+      {read_file(a.config), resolved_text(root_schema(), root.json()), overrides, provenance(options, e.exec, e.seed)});
+  log_to_file(run.path() / "log.txt");
+  std::cout << run.path().string() << "\n" << std::flush;
+  return run_session(e, root, options, place, run, std::move(session));
+}
+
+}  // namespace
+
+void add_train(CLI::App& program, GlobalOptions& options, Action& action) {
+  auto a = std::make_shared<TrainArguments>();
+  CLI::App* command = program.add_subcommand("train", "Train the system that a configuration describes");
+  command->add_option("CONFIG", a->config, "Configuration")->required();
+  command->add_option("--run-dir", a->run_dir, "Where everything is written; default runs/NAME-TIME-HASH")
+      ->type_name("DIR");
+  command
+      ->add_option("--resume", a->resume,
+                   "auto: go on with the run in --run-dir if there is one; never: it must not be there; or the path "
+                   "of a run directory to go on with, or of a checkpoint that a new run starts from")
+      ->type_name("auto|never|PATH");
+  command->add_flag("--overwrite", a->overwrite, "Replace the run in --run-dir");
+  command->callback([&, a] {
+    action = [&, a] {
+      const Config root = load_root_config(a->config, options);
+      return root.get<std::string>("precision") == "f64" ? train_as<double>(root, *a, options)
+                                                         : train_as<float>(root, *a, options);
+    };
+  });
+}
+
+}  // namespace mg::apps
