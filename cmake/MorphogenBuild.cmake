@@ -74,6 +74,8 @@ function(mg_common target)
     # Not the imported target: it would hand -fopenmp to nvcc.
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>)
     target_link_libraries(${target} PUBLIC ${OpenMP_CXX_LIBRARIES})
+  else()
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-unknown-pragmas>)
   endif()
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow>
