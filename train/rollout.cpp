@@ -4,6 +4,17 @@
 #include <utility>
 
 namespace mg::train {
+namespace {
+
+/// Whether the blocks of `first` are the first ones of `all`: then so are the elements of any batch.
+bool starts_with(const Layout& all, const Layout& first) {
+  if (first.blocks().size() > all.blocks().size()) return false;
+  for (std::size_t i = 0; i < first.blocks().size(); ++i)
+    if (first.blocks()[i].dims != all.blocks()[i].dims) return false;
+  return true;
+}
+
+}  // namespace
 
 template <class T>
 Rollout<T>::Rollout(const Exec& exec, const System<T>& system, Layout state_layout, int batch)
@@ -39,13 +50,15 @@ template <class T>
 void Rollout<T>::forward(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
                          const MemoryPlan& plan, Objective<T>* objective) {
   const std::size_t size = layout_.size() * std::size_t(batch_);
-  if (start.data == nullptr || start.batch != batch_ || start.size() != size)
+  if (start.data == nullptr || start.layout == nullptr || start.batch != batch_ || start.size() > size ||
+      !starts_with(layout_, *start.layout))
     throw std::invalid_argument("Rollout: start has " + std::to_string(start.size()) + " elements in a batch of " +
-                                std::to_string(start.batch) + ", expected " + std::to_string(size) + " in " +
-                                std::to_string(batch_));
+                                std::to_string(start.batch) + ", expected the first blocks of " + std::to_string(size) +
+                                " in " + std::to_string(batch_));
   prepare(plan);
   base_ = base;
-  copy_bytes(exec_, state(0).data, exec_.backend, start.data, exec_.backend, size * sizeof(T));
+  copy_bytes(exec_, state(0).data, exec_.backend, start.data, exec_.backend, start.size() * sizeof(T));
+  zero_bytes(exec_, state(0).data + start.size(), (size - start.size()) * sizeof(T));
   if (objective != nullptr) objective->begin(exec_, base_, plan_.steps);
   for (const Op& op : program_.forward) {
     run_step(op, params, conditions);

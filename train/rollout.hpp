@@ -19,9 +19,9 @@ class Rollout {
   /// x_K from x_0 = `start`, K = plan.steps. The objective (may be null) sees every observed state once.
   /// @param params      system.param_layout().size()
   /// @param conditions  (batch) of system.condition_layout(grid)
-  /// @param start       (batch) copied
+  /// @param start       (batch) copied; may lack the last blocks of the state, which then start at 0
   /// @param base        index of the first step; step k has base.step + k and base.t + k base.h
-  /// @throws std::invalid_argument when start has another layout or batch
+  /// @throws std::invalid_argument when start has other blocks or another batch
   void forward(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
                const MemoryPlan& plan, Objective<T>* objective);
 

@@ -28,9 +28,10 @@ Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& aug
     throw std::invalid_argument("Trainer: " + std::to_string(params.size()) + " parameters, the system has " +
                                 std::to_string(system.param_layout().size()));
   for (auto& group : groups) {
-    rollouts_.emplace_back(exec_, system_, group.state_layout, group.count);
+    Layout layout = system_.state_layout(group.grid);  // may have more blocks than the augmenter feeds
+    state_bytes_ += layout.size() * std::size_t(group.count) * sizeof(T);
+    rollouts_.emplace_back(exec_, system_, std::move(layout), group.count);
     samples_ += std::size_t(group.count);
-    state_bytes_ += group.start.size() * sizeof(T);
   }
   plans_.resize(groups.size());
   params_ = uploaded(exec_, params);

@@ -81,7 +81,7 @@ struct Scene {
 
 std::vector<MemoryPlan> plans(int steps, std::size_t bytes) {
   std::vector<MemoryPlan> all = {plan_rollout(steps, bytes, 0, "store_all"), plan_rollout(steps, bytes, 0, "sqrt")};
-  for (int slots : {1, 2, 4}) all.push_back(plan_rollout(steps, bytes, 0, "revolve", slots));
+  for (int slots : {1, 3}) all.push_back(plan_rollout(steps, bytes, 0, "revolve", slots));
   return all;
 }
 
@@ -89,25 +89,24 @@ class NcaRolloutBackends : public test::OnEachBackend {};
 MG_INSTANTIATE_BACKENDS(NcaRolloutBackends);
 
 TEST_P(NcaRolloutBackends, AllPlansGiveTheSameBits) {
+  constexpr int kSteps = 6;
   Scene<float> s({GetParam()}, true);
   const Vec params = s.params(), start = test::random_vec(s.start_size(), 94);
   Rollout<float> first(s.exec, s.system, s.state, s.kBatch);
-  const auto want = s.run(first, params, start, plan_rollout(11, 1, 0, "store_all"));
+  const auto want = s.run(first, params, start, plan_rollout(kSteps, 1, 0, "store_all"));
   EXPECT_GT(want.totals[1], 0);
   EXPECT_GT(want.totals[2], 0);
-  for (const MemoryPlan& plan : plans(11, 1)) {
+  for (const MemoryPlan& plan : plans(kSteps, 1)) {
     SCOPED_TRACE(plan.describe());
     Rollout<float> rollout(s.exec, s.system, s.state, s.kBatch);
-    for (int call = 0; call < 2; ++call) {
-      const auto got = s.run(rollout, params, start, plan);
-      EXPECT_EQ(got.totals, want.totals);
-      EXPECT_EQ(got.params_bar, want.params_bar);
-      EXPECT_EQ(got.start_bar, want.start_bar);
-    }
+    const auto got = s.run(rollout, params, start, plan);
+    EXPECT_EQ(got.totals, want.totals);
+    EXPECT_EQ(got.params_bar, want.params_bar);
+    EXPECT_EQ(got.start_bar, want.start_bar);
   }
   Scene<float> host({}, true);
   Rollout<float> twin(host.exec, host.system, host.state, host.kBatch);
-  const auto reference = host.run(twin, params, start, plan_rollout(11, 1, 0, "store_all"));
+  const auto reference = host.run(twin, params, start, plan_rollout(kSteps, 1, 0, "store_all"));
   MG_EXPECT_CLOSE(want.totals, reference.totals, 1e-5);
   MG_EXPECT_CLOSE(want.params_bar, reference.params_bar, 1e-4);
   MG_EXPECT_CLOSE(want.start_bar, reference.start_bar, 1e-4);
