@@ -42,40 +42,50 @@ inline void store_tile(const Tile& t, float* out, int stride, const Fn& fn) {
     for (int j = 0; j < kCols; ++j) store(out + i * stride + j * kLanes, fn(i, j * kLanes, t.c[i][j]));
 }
 
-/// c[i][:] += sum over the cells k of a block of a[i][k] b[k][:], N vectors wide; a [kRows][kBlock], b [kBlock][stride].
-template <int N>
-inline void accumulate(const float* a, const float* b, int stride, float* c, int c_stride) {
-  V acc[kRows][N];
+/// c[i][:] += sum over the cells k of a block of a[i][k] b[k][:] for R rows and N vectors; a [R][kBlock], b [kBlock][stride].
+template <int R, int N>
+inline void accumulate(const float* a, const float* b, int stride, float* c) {
+  V acc[R][N];
 #pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 3
-    for (int j = 0; j < N; ++j) acc[i][j] = load(c + i * c_stride + j * kLanes);
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 6
+    for (int j = 0; j < N; ++j) acc[i][j] = load(c + i * stride + j * kLanes);
   for (int k = 0; k < kBlock; ++k) {
     V row[N];
-#pragma GCC unroll 3
+#pragma GCC unroll 6
     for (int j = 0; j < N; ++j) row[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) {
+    for (int i = 0; i < R; ++i) {
       const V s = splat(a[i * kBlock + k]);
-#pragma GCC unroll 3
+#pragma GCC unroll 6
       for (int j = 0; j < N; ++j) acc[i][j] += s * row[j];
     }
     b += stride;
   }
 #pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 3
-    for (int j = 0; j < N; ++j) store(c + i * c_stride + j * kLanes, acc[i][j]);
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 6
+    for (int j = 0; j < N; ++j) store(c + i * stride + j * kLanes, acc[i][j]);
+}
+/// The same for kRows rows in two halves, which leaves registers for more columns.
+template <int N>
+inline void accumulate_halves(const float* a, const float* b, int stride, float* c) {
+  accumulate<kRows / 2, N>(a, b, stride, c);
+  accumulate<kRows / 2, N>(a + kRows / 2 * kBlock, b, stride, c + kRows / 2 * stride);
 }
 
-/// The same for all `width` columns (a multiple of kLanes).
+/// The same for kRows rows and all `width` columns, a multiple of kLanes.
 inline void accumulate_all(const float* a, const float* b, int width, float* c) {
-  int j = 0;
-  for (; j + 3 * kLanes <= width; j += 3 * kLanes) accumulate<3>(a, b + j, width, c + j, width);
-  if (j + 2 * kLanes <= width)
-    accumulate<2>(a, b + j, width, c + j, width);
-  else if (j + kLanes <= width)
-    accumulate<1>(a, b + j, width, c + j, width);
+  int left = width / kLanes;
+  for (; left > 0; b += 3 * kLanes, c += 3 * kLanes, left -= 3) {
+    if constexpr (kLanes == 16) {
+      if (left == 5) return accumulate_halves<5>(a, b, width, c);
+      if (left == 4) return accumulate_halves<4>(a, b, width, c);
+    }
+    if (left == 2) return accumulate<kRows, 2>(a, b, width, c);
+    if (left == 1) return accumulate<kRows, 1>(a, b, width, c);
+    accumulate<kRows, 3>(a, b, width, c);
+  }
 }
 
 /// One stage of a transposition: exchanges off-diagonal blocks of size `half`.

@@ -31,7 +31,7 @@ template <class T, class W>
 inline void store(T* p, W v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
-inline V splat(float s) { return V{} + s; }
+inline V splat(float s) { return s - V{}; }  // not V{} + s, which is no copy of -0
 inline V select(Vi mask, V a, V b) { return mask ? a : b; }
 inline V vmax(V a, V b) { return select(a > b, a, b); }
 inline V vmin(V a, V b) { return select(a < b, a, b); }
@@ -42,6 +42,9 @@ inline float sum(V v) {
   return s;
 }
 
-inline int round_up(int n, int m) { return (n + m - 1) / m * m; }
+/// Copies n floats in whole vectors: up to kLanes - 1 values more, which both arrays must have room for.
+inline void copy_over(const float* from, float* to, int n) {
+  for (int i = 0; i < n; i += kLanes) store(to + i, load(from + i));
+}
 
 }  // namespace mg::nca::MG_ISA

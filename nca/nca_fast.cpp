@@ -1,6 +1,7 @@
 #include "nca/nca_fast.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/stencil.hpp"
 #include "core/threads.hpp"
@@ -241,7 +242,11 @@ void add_partials(const Prepared& prepared, const NcaSpec& spec, const float* pa
   float* b0_bar = w0_bar + std::size_t(s.H) * s.F;
   float* w1_bar = b0_bar + (spec.hidden_bias ? s.H : 0);
   float* b1_bar = w1_bar + std::size_t(s.O) * s.H;
-  const std::size_t w1_at = std::size_t(s.Hp) * s.Fv, b0_at = w1_at + std::size_t(s.Hp) * s.Ov, b1_at = b0_at + s.Hp;
+  const std::size_t w1_at = std::size_t(s.Hp) * s.Fv, b0_at = w1_at + std::size_t(s.Hp) * s.Ov,
+                    b1_at = b0_at + std::size_t(fast::kBiasLanes) * s.Hp;
+  const auto lanes = [](const float* sums, int i) {
+    return std::accumulate(sums + i * fast::kBiasLanes, sums + (i + 1) * fast::kBiasLanes, 0.0F);
+  };
   parallel_for(
       s.H,
       [&](int j, int) {
@@ -249,13 +254,13 @@ void add_partials(const Prepared& prepared, const NcaSpec& spec, const float* pa
           const float* p = partials + size * g;
           for (int f = 0; f < s.F; ++f) w0_bar[std::size_t(j) * s.F + f] += p[std::size_t(j) * s.Fv + f];
           for (int o = 0; o < s.O; ++o) w1_bar[std::size_t(o) * s.H + j] += p[w1_at + std::size_t(j) * s.Ov + o];
-          if (spec.hidden_bias) b0_bar[j] += p[b0_at + j];
+          if (spec.hidden_bias) b0_bar[j] += lanes(p + b0_at, j);
         }
       },
       prepared.worthwhile());
   if (spec.output_bias)
     for (int g = 0; g < groups; ++g)
-      for (int o = 0; o < s.O; ++o) b1_bar[o] += partials[size * g + b1_at + o];
+      for (int o = 0; o < s.O; ++o) b1_bar[o] += lanes(partials + size * g + b1_at, o);
 }
 
 }  // namespace

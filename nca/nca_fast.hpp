@@ -42,8 +42,10 @@ struct Step {
   int strip_rows, strips;      // a unit is (sample, strip): rows [strip * strip_rows, ...)
 };
 
-/// What the adjoint adds to Step. The partial sums of a group of units are w0 [Hp][Fv], w1 transposed [Hp][Ov], b0 [Hp],
-/// b1 [Op], one after another.
+inline constexpr int kBiasLanes = 16;  ///< partial sums of one bias
+
+/// What the adjoint adds to Step. The partial sums of a group of units are w0 [Hp][Fv], w1 transposed [Hp][Ov], b0 and b1
+/// [Hp], [Op][kBiasLanes], one after another.
 struct Adjoint {
   const float* x;         // (n, C, h, w)
   const float* next_bar;  // (n, C, h, w)

@@ -27,12 +27,10 @@ struct Scratch {
   }
   Scratch(const Step& s, float* base) : base_(base) {
     const std::size_t strip = std::size_t(s.strip_rows) * s.w;
-    padded = take(Strip::padded_size(s));
-    padded_bar = take(Strip::padded_size(s));
+    ring = take(Strip::ring_size(s));
     y_bar = take(s.C * strip);
-    p_bar = take(s.Fp * (strip + kStride));
+    p_bar = take(2 * kLanes + s.Fp * (strip + kStride)) + 2 * kLanes;
     row = take(std::size_t(s.F) * (s.w + kLanes));
-    lines = take(4 * (s.w + 2 * kLanes + 4));
     p = take(std::size_t(s.F) * kStride);
     pt = take(std::size_t(kBlock) * s.Fv);
     a = take(std::size_t(s.Hp) * kBlock);
@@ -45,21 +43,20 @@ struct Scratch {
     where = reinterpret_cast<std::int32_t*>(take(kStride));
     active = reinterpret_cast<std::uint8_t*>(take(s.w / 4 + kLanes));
   }
-  float *padded, *padded_bar;  // [C][rows + 2][w + 2]
-  float* y_bar;                // [C][strip cells]
-  float* p_bar;                // [Fp][strip cells + kStride]
-  float* row;                  // [F][w + kLanes] features of one row
-  float* lines;                // [4][w + 2 kLanes + 4]
-  float* p;                    // [F][kStride] features of the block
-  float* pt;                   // [kBlock][Fv] transposed
-  float* a;                    // [Hp][kBlock] hidden layer of the block
-  float* slope;                // act' of a tile, or of all when gated
-  float* z_bar;                // [Hp][kBlock]
-  float *u, *u_bar;            // [Op][kBlock], [O][kBlock]
-  float* ut;                   // [kBlock][Ov] u_bar transposed
-  float* fire;                 // [C][kBlock]
-  std::int32_t* where;         // [kStride] cells of the block, counted from the strip's first
-  std::uint8_t* active;        // [w] cells of a row that go through the network
+  float* ring;           // rows of x, then of x_bar, with padding
+  float* y_bar;          // [C][strip cells]
+  float* p_bar;          // [Fp][strip cells + kStride]
+  float* row;            // [F][w + kLanes] features of one row
+  float* p;              // [F][kStride] features of the block
+  float* pt;             // [kBlock][Fv] transposed
+  float* a;              // [Hp][kBlock] hidden layer of the block
+  float* slope;          // act' of a tile, or of all when gated
+  float* z_bar;          // [Hp][kBlock]
+  float *u, *u_bar;      // [Op][kBlock], [O][kBlock]
+  float* ut;             // [kBlock][Ov] u_bar transposed
+  float* fire;           // [C][kBlock]
+  std::int32_t* where;   // [kStride] cells of the block, counted from the strip's first
+  std::uint8_t* active;  // [w] cells of a row that go through the network
 
  private:
   float* take(std::size_t n) {
@@ -129,14 +126,19 @@ int append_active(const Step& s, const Scratch& t, int w, int x, int r, int& k) 
 /// Calls fn(cells) for the blocks of a strip, with their features in scratch.p and their places in scratch.where.
 /// Without skipping a block is `cells` consecutive cells of the strip.
 template <class Fn>
-void for_blocks(const Step& s, const Strip& t, const Scratch& b, bool skip, const Fn& fn) {
+void for_blocks(const Step& s, const Strip& t, const Scratch& b, const float* x, bool skip, const Fn& fn) {
+  int padded = -1;
+  const auto pad_up_to = [&](int r) {
+    for (; padded <= r; ++padded) pad_row(s, t, x, padded, b.ring);
+  };
   if (!skip) {
     for (int first = 0; first < t.cells; first += kBlock) {
       const int cells = t.cells - first < kBlock ? t.cells - first : kBlock;
       for (int k = 0; k < cells;) {
-        const int r = (first + k) / t.w, x = (first + k) % t.w;
-        const int len = t.w - x < cells - k ? t.w - x : cells - k;
-        perceive_row(s, t, b.padded, r, x, len, b.p + k, kStride);
+        const int r = (first + k) / t.w, column = (first + k) % t.w;
+        const int len = t.w - column < cells - k ? t.w - column : cells - k;
+        pad_up_to(r + 1);
+        perceive_row(s, t, b.ring, r, column, len, b.p + k, kStride);
         k += len;
       }
       for (int k = 0; k < kBlock; ++k) b.where[k] = first + k;
@@ -146,10 +148,11 @@ void for_blocks(const Step& s, const Strip& t, const Scratch& b, bool skip, cons
   }
   int k = 0;
   for (int r = 0; r < t.rows; ++r) {
+    pad_up_to(r + 1);
     if (choose_cells(s, t, r, b.active) == 0) continue;
-    perceive_row(s, t, b.padded, r, 0, t.w, b.row, t.w + kLanes);
-    for (int x = 0; x < t.w;) {
-      x = append_active(s, b, t.w, x, r, k);
+    perceive_row(s, t, b.ring, r, 0, t.w, b.row, t.w + kLanes);
+    for (int column = 0; column < t.w;) {
+      column = append_active(s, b, t.w, column, r, k);
       if (k < kBlock) continue;
       fn(kBlock);
       for (int f = 0; f < s.F; ++f)
@@ -239,29 +242,29 @@ void forward(const Step& s, const float* x_all, float* next_all, int unit, float
   const float* x = x_all + std::size_t(t.n) * s.C * t.plane;
   float* next = next_all + std::size_t(t.n) * s.C * t.plane;
   const bool skip = skips(s);
-  pad_strip(s, t, x, b.padded);
   if (skip)
     for (int c = 0; c < s.C; ++c)
       __builtin_memcpy(next + c * t.plane + t.first, x + c * t.plane + t.first, sizeof(float) * t.cells);
-  for_blocks(s, t, b, skip, [&](int cells) {
+  for_blocks(s, t, b, x, skip, [&](int cells) {
     draw_block(s, t, b, cells, skip);
     for (int j = 0; j < s.Hp / kRows; ++j) hidden_tile(s, b.p, j, b.a + std::size_t(j) * kRows * kBlock, nullptr);
     output_layer(s, b);
     for (int c = 0; c < s.C; ++c) {
       float* u = b.u + c * kBlock;
+      float* y = next + c * t.plane + t.first;
+      const float* from = x + c * t.plane + t.first;
+      const bool whole = !skip && cells == kBlock;
       for (int k = 0; k < kBlock; k += kLanes) {
         V d = load(u + k);
         if (s.gated) d = d * vsigmoid(load(u + s.C * kBlock + k));
-        store(u + k, s.always ? d : d * load(b.fire + c * kBlock + k));
+        if (!s.always) d = d * load(b.fire + c * kBlock + k);
+        if (whole)
+          store(y + b.where[0] + k, load(from + b.where[0] + k) + d);
+        else
+          store(u + k, d);
       }
-      float* y = next + c * t.plane + t.first;
-      const float* from = x + c * t.plane + t.first;
-      if (skip) {
-        for (int k = 0; k < cells; ++k) y[b.where[k]] += u[k];
-      } else {
-        const int first = b.where[0];
-        for (int k = 0; k < cells; ++k) y[first + k] = from[first + k] + u[k];
-      }
+      if (!whole)
+        for (int k = 0; k < cells; ++k) y[b.where[k]] = from[b.where[k]] + u[k];
     }
   });
   if (s.near == nullptr) bound_strip(s, t, next, false, t.plane, t.first);
@@ -273,21 +276,25 @@ struct Partial {
     w0 = base;
     w1 = w0 + std::size_t(s.Hp) * s.Fv;
     b0 = w1 + std::size_t(s.Hp) * s.Ov;
-    b1 = b0 + s.Hp;
+    b1 = b0 + fast::kBiasLanes * s.Hp;
   }
-  static std::size_t size(const Step& s) { return std::size_t(s.Hp) * (s.Fv + s.Ov + 1) + s.Op; }
+  static std::size_t size(const Step& s) {
+    return std::size_t(s.Hp) * (s.Fv + s.Ov) + fast::kBiasLanes * (s.Hp + s.Op);
+  }
   float *w0, *w1, *b0, *b1;
 };
 
 /// u_bar of the block from y_bar, M and, when gated, the gate; rows beyond the cells become 0.
-void output_bar(const Step& s, const Strip& t, const Scratch& b, int cells, bool skip) {
+void output_bar(const Step& s, const Scratch& b, const float* strip_y_bar, std::size_t y_stride, int cells, bool skip) {
   for (int c = 0; c < s.C; ++c) {
     float* to = b.u_bar + c * kBlock;
-    const float* y_bar = b.y_bar + std::size_t(c) * t.cells;
+    const float* y_bar = strip_y_bar + c * y_stride;
     if (skip)
       for (int k = 0; k < cells; ++k) to[k] = y_bar[b.where[k]];
+    else if (cells == kBlock)
+      copy_over(y_bar + b.where[0], to, kBlock);
     else
-      __builtin_memcpy(to, y_bar + b.where[0], sizeof(float) * cells);
+      for (int k = 0; k < cells; ++k) to[k] = y_bar[b.where[0] + k];
     for (int k = cells; k < kBlock; ++k) to[k] = 0;
     for (int k = 0; k < kBlock; k += kLanes) {
       V d = load(to + k);
@@ -337,7 +344,17 @@ void feature_bar(const Step& s, const Strip& t, const Scratch& b, int cells, boo
     }
 }
 
-void adjoint_block(const Step& s, const Strip& t, const Scratch& b, const Partial& sums, int cells, bool skip) {
+/// sums[i][lane] += the lanes of row i of a block: a bias gradient, whose lanes are added at the end.
+void add_up(const float* rows, int count, float* sums) {
+  for (int i = 0; i < count; ++i) {
+    V v = load(sums + i * fast::kBiasLanes);
+    for (int k = 0; k < kBlock; k += kLanes) v += load(rows + i * kBlock + k);
+    store(sums + i * fast::kBiasLanes, v);
+  }
+}
+
+void adjoint_block(const Step& s, const Strip& t, const Scratch& b, const float* y_bar, std::size_t y_stride,
+                   const Partial& sums, int cells, bool skip) {
   if (cells < kBlock) clear_rest(s, b, cells);
   draw_block(s, t, b, cells, skip);
   transpose_block(b.p, s.F, kStride, b.pt, s.Fv);
@@ -348,10 +365,9 @@ void adjoint_block(const Step& s, const Strip& t, const Scratch& b, const Partia
       hidden_tile(s, b.p, j, b.a + std::size_t(j) * kTile, b.slope + std::size_t(j) * kTile);
     output_layer(s, b);
   }
-  output_bar(s, t, b, cells, skip);
+  output_bar(s, b, y_bar, y_stride, cells, skip);
   transpose_block(b.u_bar, s.O, kBlock, b.ut, s.Ov);
-  for (int o = 0; o < s.O; ++o)
-    for (int k = 0; k < kBlock; k += kLanes) sums.b1[o] += sum(load(b.u_bar + o * kBlock + k));
+  add_up(b.u_bar, s.O, sums.b1);
   for (int j = 0; j < tiles; ++j) {
     const std::size_t at = s.gated ? std::size_t(j) * kTile : 0;
     float* z_bar = b.z_bar + std::size_t(j) * kTile;
@@ -359,24 +375,28 @@ void adjoint_block(const Step& s, const Strip& t, const Scratch& b, const Partia
     hidden_bar_tile(s, b, j, b.a + at, b.slope + at, z_bar);
     accumulate_all(z_bar, b.pt, s.Fv, sums.w0 + std::size_t(j) * kRows * s.Fv);
     accumulate_all(b.a + at, b.ut, s.Ov, sums.w1 + std::size_t(j) * kRows * s.Ov);
-    if (s.hidden_bias)
-      for (int i = 0; i < kRows; ++i)
-        for (int k = 0; k < kBlock; k += kLanes) sums.b0[j * kRows + i] += sum(load(z_bar + i * kBlock + k));
+    if (s.hidden_bias) add_up(z_bar, kRows, sums.b0 + j * kRows * fast::kBiasLanes);
   }
   feature_bar(s, t, b, cells, skip);
 }
 
-/// y_bar of the strip: next_bar through boundary and alive masking.
-void strip_bar(const Step& s, const Strip& t, const float* next_bar, float* y_bar) {
+/// y_bar of the strip: next_bar through boundary and alive masking. @return the array, whose channels lie `stride` apart
+const float* strip_bar(const Step& s, const Strip& t, const float* next_bar, float* y_bar, std::size_t& stride) {
+  if (s.boundary == 0 && s.keep == nullptr) {
+    stride = t.plane;
+    return next_bar + std::size_t(t.n) * s.C * t.plane + t.first;
+  }
+  stride = std::size_t(t.cells);
   for (int c = 0; c < s.C; ++c)
     __builtin_memcpy(y_bar + std::size_t(c) * t.cells, next_bar + (std::size_t(t.n) * s.C + c) * t.plane + t.first,
                      sizeof(float) * t.cells);
   bound_strip(s, t, y_bar, true, t.cells, 0);
-  if (s.keep == nullptr) return;
+  if (s.keep == nullptr) return y_bar;
   const std::uint8_t* keep = s.keep + t.n * t.plane + t.first;
   for (int c = 0; c < s.C; ++c)
     for (int i = 0; i < t.cells; ++i)
       if (keep[i] == 0) y_bar[std::size_t(c) * t.cells + i] = 0;
+  return y_bar;
 }
 
 void adjoint(const Step& s, const Adjoint& in, int unit, float* partial, float* scratch) {
@@ -385,25 +405,37 @@ void adjoint(const Step& s, const Adjoint& in, int unit, float* partial, float* 
   const Partial sums(s, partial);
   const bool skip = skips(s);
   const std::size_t stride = std::size_t(t.cells) + kStride, sample = std::size_t(t.n) * s.C * t.plane;
-  pad_strip(s, t, in.x + sample, b.padded);
-  strip_bar(s, t, in.next_bar, b.y_bar);
+  std::size_t y_stride;
+  const float* y_bar = strip_bar(s, t, in.next_bar, b.y_bar, y_stride);
   if (skip) __builtin_memset(b.p_bar, 0, sizeof(float) * s.Fp * stride);
-  for_blocks(s, t, b, skip, [&](int cells) { adjoint_block(s, t, b, sums, cells, skip); });
+  for_blocks(s, t, b, in.x + sample, skip,
+             [&](int cells) { adjoint_block(s, t, b, y_bar, y_stride, sums, cells, skip); });
 
-  __builtin_memset(b.padded_bar, 0, sizeof(float) * Strip::padded_size(s));
-  for (int r = 0; r < t.rows; ++r)
-    perceive_row_adjoint(s, t, b.p_bar + std::size_t(r) * t.w, stride, r, b.padded_bar, b.lines);
-  fold_columns(s, t, b.padded_bar);
+  // Row r of x_bar is complete when the features of row r + 1 have been seen; rows -1 and t.rows go to the neighbours.
   float* halo = in.halo + std::size_t(unit) * 2 * s.C * t.w;
-  for (int c = 0; c < s.C; ++c) {
-    for (int r = 0; r < t.rows; ++r) {
-      const float *from = t.at(b.padded_bar, c, r) + 1, *y_bar = b.y_bar + std::size_t(c) * t.cells + r * t.w;
-      float* to = in.x_bar + sample + c * t.plane + t.first + std::size_t(r) * t.w;
-      for (int i = 0; i < t.w; ++i) to[i] = y_bar[i] + from[i];
+  const auto finish_row = [&](int r) {
+    fold_columns(s, t, r, b.ring);
+    for (int c = 0; c < s.C; ++c) {
+      const float* from = t.at(b.ring, c, r);
+      if (r < 0 || r == t.rows) {
+        float* to = halo + std::size_t(r < 0 ? c : s.C + c) * t.w;
+        for (int i = 0; i < t.w; ++i) to[i] = from[i];
+      } else {
+        const float* y = y_bar + c * y_stride + std::size_t(r) * t.w;
+        float* to = in.x_bar + sample + c * t.plane + t.first + std::size_t(r) * t.w;
+        for (int i = 0; i < t.w; ++i) to[i] = y[i] + from[i];
+      }
     }
-    __builtin_memcpy(halo + std::size_t(c) * t.w, t.at(b.padded_bar, c, -1) + 1, sizeof(float) * t.w);
-    __builtin_memcpy(halo + std::size_t(s.C + c) * t.w, t.at(b.padded_bar, c, t.rows) + 1, sizeof(float) * t.w);
+  };
+  clear_row(s, t, -1, b.ring);
+  clear_row(s, t, 0, b.ring);
+  for (int r = 0; r < t.rows; ++r) {
+    clear_row(s, t, r + 1, b.ring);
+    perceive_row_adjoint(s, t, b.p_bar + std::size_t(r) * t.w, stride, r, b.ring);
+    finish_row(r - 1);
   }
+  finish_row(t.rows - 1);
+  finish_row(t.rows);
 }
 
 }  // namespace

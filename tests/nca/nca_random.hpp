@@ -89,6 +89,7 @@ inline std::vector<NamedSpec> assorted_specs() {
   for (std::size_t a = 0; a < std::size(kActivationNames); ++a)
     add(std::string(kActivationNames[a]), [&](nca::NcaSpec& s) { s.activation = Activation(a), s.hidden = 9; });
   add("many_channels", [](nca::NcaSpec& s) { s.channels = 19, s.hidden = 40, s.perception.grad = true; });
+  add("only_id", [](nca::NcaSpec& s) { s.perception.lap = false; });
   add("one_channel", [](nca::NcaSpec& s) { s.channels = 1, s.alive_channel = 0; });
   return all;
 }
