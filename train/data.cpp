@@ -41,12 +41,21 @@ Variants boundary_variants() {
                                1, 100000)}};
 }
 
+/// A picture that is missing is bad input like one that is damaged.
+Image read_picture(const std::string& file) {
+  try {
+    return read_png(file);
+  } catch (const IoError& error) {
+    throw DataError(error.what());
+  }
+}
+
 Image read_frame(const Config& c, const Config& frame, std::string& name) {
   if (frame.has("file") == frame.has("emoji")) frame.fail("", "a frame needs either \"file\" or \"emoji\"");
   Image image;
   if (frame.has("file")) {
     name = frame.get<std::string>("file");
-    image = read_png(name);
+    image = read_picture(name);
   } else {
     name = frame.get<std::string>("emoji");
     image = render_emoji(parse_code_point(name));
@@ -129,7 +138,7 @@ std::vector<float> stripes(int planes, Grid grid) {
 std::vector<float> image_mask(const std::vector<std::string>& files, Grid grid, const std::string& trajectory) {
   std::vector<float> mask;
   for (const auto& file : files) {
-    const Planes planes = to_planes(read_png(file));
+    const Planes planes = to_planes(read_picture(file));
     if (planes.h != grid.h || planes.w != grid.w)
       throw DataError(file + ": a mask of " + std::to_string(planes.h) + " x " + std::to_string(planes.w) + ", but " +
                       trajectory + " with its padding has " + std::to_string(grid.h) + " x " + std::to_string(grid.w));

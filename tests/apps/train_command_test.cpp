@@ -1,0 +1,207 @@
+#include "tests/apps/training_support.hpp"
+
+namespace mg {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class TrainCommand : public test::TrainingFolder {};
+
+TEST_F(TrainCommand, LeavesACompleteRunDirectory) {
+  const auto result = train("run");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, run_dir() + "\n");
+  for (const char* file :
+       {"config.input.json", "config.resolved.json", "overrides.txt", "provenance.json", "log.txt", "media/target.png",
+        "media/growth.png", "media/growth.gif", "media/hidden.png", "media/loss.png", "checkpoints/last.json",
+        "checkpoints/best.json", "checkpoints/step-00000012/COMPLETE", "checkpoints/step-00000008/COMPLETE"})
+    EXPECT_TRUE(fs::exists(folder_ / "run" / file)) << file;
+  EXPECT_FALSE(fs::exists(folder_ / "run/checkpoints/step-00000004"));
+  const auto records = metrics("run");
+  ASSERT_EQ(records.size(), 12u);
+  for (std::size_t k = 0; k < 12; ++k) {
+    EXPECT_EQ(records[k]["step"], k + 1);
+    for (const char* key : {"loss", "lr", "seconds", "total", "gradient_norm"})
+      EXPECT_TRUE(records[k][key].is_number());
+  }
+  EXPECT_EQ(status("run")["state"], "finished");
+  EXPECT_EQ(status("run")["exit_code"], 0);
+  const auto start = json::parse(read_file(folder_ / "run/provenance.json"))["starts"][0];
+  EXPECT_EQ(start["argv"][0], "train");
+  EXPECT_FALSE(start["environment"].contains("PATH"));
+  // The resolved configuration is a configuration, and a finished run has nothing left to do.
+  EXPECT_EQ(test::run_morphogen({"config", "validate", run_dir() + "/config.resolved.json"}).code, 0);
+  EXPECT_EQ(train("run").code, 0);
+  EXPECT_EQ(metrics("run").size(), 12u);
+}
+
+TEST_F(TrainCommand, SameConfigurationAndSeedGiveTheSameBytes) {
+  ASSERT_EQ(train("a").code, 0);
+  ASSERT_EQ(train("b").code, 0);
+  expect_same_checkpoint("a", "b", "step-00000012");
+  ASSERT_EQ(train("c", {"--seed", "6"}).code, 0);
+  EXPECT_NE(metrics("a")[0]["loss"], metrics("c")[0]["loss"]);
+}
+
+TEST_F(TrainCommand, DryRunTouchesNothing) {
+  const auto result = train("run", {"--dry-run"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  for (const char* word : {"parameters: ", "memory plan", "time: "})
+    EXPECT_NE(result.out.find(word), std::string::npos) << result.out;
+  EXPECT_FALSE(fs::exists(run_dir()));
+}
+
+TEST_F(TrainCommand, SignalStopsWith75AndResumeIsBitEqual) {
+  for (const char* augment : {R"({"type": "morph", "steps": 4, "duplicate": 2, "shift": 2})",
+                              R"({"type": "pool", "regime": "regenerating", "size": 12, "batch": 4, "damage": 1,
+                                  "steps_min": 3, "steps_max": 6})"}) {
+    write_config(augment);
+    for (const char* run : {"whole", "parts"}) fs::remove_all(run_dir(run));
+    const std::vector<std::string> longer = {"--set", "train.iterations=600", "--set", "checkpoint.every=250"};
+    ASSERT_EQ(train("whole", longer).code, 0);
+    for (int number : {SIGUSR2, SIGTERM, SIGINT, SIGUSR1}) {
+      const std::size_t done = fs::exists(run_dir("parts")) ? metrics("parts").size() : 0;
+      const pid_t child = start("parts", longer);
+      wait_for_steps("parts", done + 20);
+      ::kill(child, SIGCONT);  // means nothing
+      ::kill(child, number);
+      ASSERT_EQ(wait(child), 75);
+      EXPECT_EQ(status("parts")["state"], "stopped");
+      EXPECT_EQ(status("parts")["exit_code"], 75);
+    }
+    ASSERT_EQ(train("parts", longer).code, 0);
+    expect_same_checkpoint("whole", "parts", "step-00000600");
+    const auto a = metrics("whole"), b = metrics("parts");
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t k = 0; k < a.size(); ++k) ASSERT_EQ(a[k]["total"], b[k]["total"]) << k;
+  }
+}
+
+TEST_F(TrainCommand, SecondTrainerIsRefused) {
+  const pid_t child = start("run", {"--set", "train.iterations=100000000"});
+  wait_for_steps("run", 5);
+  const auto second = train("run");
+  EXPECT_EQ(second.code, 7);
+  EXPECT_NE(second.err.find("another process trains"), std::string::npos) << second.err;
+  EXPECT_EQ(train("run", {"--overwrite"}).code, 7);
+  ::kill(child, SIGTERM);
+  EXPECT_EQ(wait(child), 75);
+}
+
+TEST_F(TrainCommand, ResumeModes) {
+  ASSERT_EQ(train("run").code, 0);
+  const auto longer = std::vector<std::string>{"--set", "train.iterations=16"};
+  const auto never = train("run", {"--resume", "never"});
+  EXPECT_EQ(never.code, 7);
+  EXPECT_NE(never.err.find("--overwrite"), std::string::npos);
+  // More iterations than before: the run goes on. A new run starts from its checkpoint with the same result.
+  ASSERT_EQ(train("run", longer).code, 0);
+  EXPECT_EQ(metrics("run").size(), 16u);
+  auto from = longer;
+  from.insert(from.end(), {"--resume", run_dir() + "/checkpoints/step-00000012"});
+  ASSERT_EQ(train("branch", from).code, 0);
+  expect_same_checkpoint("run", "branch", "step-00000016");
+  const auto other = train("run", {"--set", "model.channels=7"});
+  EXPECT_EQ(other.code, 8);
+  EXPECT_NE(other.err.find("/model/channels: the checkpoint has 6, the configuration 7"), std::string::npos)
+      << other.err;
+  ASSERT_EQ(train("run", {"--set", "model.channels=7", "--overwrite"}).code, 0);
+  EXPECT_EQ(train("x", {"--resume", (folder_ / "nowhere").string()}).code, 8);
+  EXPECT_FALSE(fs::exists(run_dir("x")));
+}
+
+TEST_F(TrainCommand, DamagedCheckpointFallsBackLoudly) {
+  ASSERT_EQ(train("whole", {"--set", "train.iterations=16"}).code, 0);
+  ASSERT_EQ(train("run").code, 0);
+  fs::resize_file(run_dir() + "/checkpoints/step-00000012/train_state.safetensors", 100);
+  const auto result = train("run", {"--set", "train.iterations=16"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("CHECKPOINT DAMAGED"), std::string::npos);
+  EXPECT_NE(result.err.find("going on from step 8"), std::string::npos) << result.err;
+  expect_same_checkpoint("whole", "run", "step-00000016");
+  for (const char* step : {"step-00000012", "step-00000016"})
+    std::ofstream(run_dir() + "/checkpoints/" + step + "/COMPLETE") << "no";
+  EXPECT_EQ(train("run", {"--set", "train.iterations=20"}).code, 8);
+}
+
+TEST_F(TrainCommand, BadInputLeavesNoRunDirectory) {
+  EXPECT_EQ(train("run", {"--set", "train.iteratons=3"}).code, 3);
+  EXPECT_EQ(train("run", {"--set", "model.channels=3"}).code, 4);  // the picture has four
+  EXPECT_EQ(train("run", {"--set", "data=null"}).code, 3);
+  EXPECT_EQ(train("run", {"--set", "model.fire_rate=0"}).code, 3);
+  EXPECT_EQ(train("run", {"--set", "model.boundary=hard"}).code, 4);  // without a mask
+  std::ofstream(folder_ / "target.png") << "not a picture";
+  EXPECT_EQ(train("run").code, 4);
+  fs::remove(folder_ / "target.png");
+  EXPECT_EQ(train("run").code, 4);
+  EXPECT_FALSE(fs::exists(run_dir()));
+}
+
+TEST_F(TrainCommand, FullDiskExitsWith7AndTheLastCheckpointStands) {
+  ASSERT_EQ(train("whole", {"--set", "train.iterations=40"}).code, 0);
+  ASSERT_EQ(train("run").code, 0);
+  std::string line = MG_BINARY_DIR "/morphogen";
+  for (const auto& argument : command("run", {"--set", "train.iterations=40"})) line += " '" + argument + "'";
+  const auto full = test::run_process("/bin/sh", {"-c", "ulimit -f 8; exec " + line});
+  EXPECT_EQ(full.code, 7) << full.err;
+  ASSERT_EQ(train("run", {"--set", "train.iterations=40"}).code, 0);
+  expect_same_checkpoint("whole", "run", "step-00000040");
+  // A place where nothing can be created.
+  std::ofstream(folder_ / "file") << "";
+  EXPECT_EQ(train("file/run").code, 7);
+}
+
+TEST_F(TrainCommand, DivergenceStopsWith6AndRollbackIsBounded) {
+  const std::vector<std::string> wild = {"--set", "optimiser.lr=1e6", "--set", "train.iterations=50"};
+  EXPECT_EQ(train("run", wild).code, 6);
+  EXPECT_EQ(status("run")["state"], "diverged");
+  EXPECT_EQ(status("run")["exit_code"], 6);
+  auto patient = wild;
+  patient.insert(patient.end(), {"--set", "train.on_nan=rollback", "--set", "train.rollbacks=2"});
+  const auto result = train("patient", patient);
+  EXPECT_EQ(result.code, 6);
+  EXPECT_NE(result.err.find("rollback 2 of 2"), std::string::npos) << result.err;
+  // A rollback that helps: the rate falls to something that trains.
+  auto helped = wild;
+  helped.insert(helped.end(), {"--set", "train.on_nan=rollback", "--set", "train.rollback_rate=1e-9"});
+  EXPECT_EQ(train("helped", helped).code, 0);
+}
+
+TEST_F(TrainCommand, TimeLimitStopsWith75) {
+  EXPECT_EQ(train("run", {"--set", "train.max_seconds=0.2", "--set", "train.iterations=100000000"}).code, 75);
+  EXPECT_EQ(status("run")["reason"], "time limit");
+}
+
+TEST(ShippedConfigurations, ValidateAndTrainThreeSteps) {
+  const fs::path folder = fs::path(::testing::TempDir()) / ("mg_shipped_" + std::to_string(::getpid()));
+  int seen = 0;
+  for (const auto& entry : fs::directory_iterator(fs::path(MG_SOURCE_DIR) / "configs" / "nca")) {
+    if (entry.path().extension() != ".json") continue;
+    SCOPED_TRACE(entry.path().string());
+    ++seen;
+    const auto shown = test::run_morphogen({"config", "show", entry.path().string()});
+    ASSERT_EQ(shown.code, 0) << shown.err;
+    const auto resolved = json::parse(shown.out);
+    // Shorter rollouts and smaller pools than those that learn something.
+    std::vector<std::string> arguments = {"train",     entry.path().string(),
+                                          "--run-dir", (folder / entry.path().stem()).string(),
+                                          "--backend", "host",
+                                          "--set",     "train.iterations=3",
+                                          "--set",     "checkpoint.fsync=false"};
+    if (resolved["augment"]["type"] == "pool")
+      arguments.insert(arguments.end(),
+                       {"--set", "augment.steps_min=4", "--set", "augment.steps_max=6", "--set", "augment.size=16"});
+    else
+      arguments.insert(arguments.end(), {"--set", "augment.steps=4", "--set", "augment.duplicate=1"});
+    if (resolved["data"]["downsample"] == 1 && resolved["data"]["thumbnail"].is_null())
+      arguments.insert(arguments.end(), {"--set", "data.downsample=4"});
+    const auto result = test::run_morphogen(arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+  }
+  EXPECT_GE(seen, 7);
+  fs::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace mg
