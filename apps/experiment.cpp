@@ -1,7 +1,7 @@
 #include "apps/experiment.hpp"
 
 #include "apps/registries.hpp"
-#include "nca/nca_system.hpp"
+#include "nca/pre_boundary.hpp"
 #include "train/data.hpp"
 #include "train/train_config.hpp"
 
@@ -35,9 +35,15 @@ Experiment<T>::Experiment(const Config& root, const Exec& where)
   std::vector<std::unique_ptr<train::Objective<T>>> objectives;
   for (std::size_t g = 0; g < augmenter->groups().size(); ++g)
     objectives.push_back(train::make_objective<T>(root.at("objective"), model));
+  const auto options = train::objective_options(root.at("objective"), model);
+  if (options.boundary_on == train::ImageObjectiveOptions::BoundaryOn::pre_boundary && options.boundary_reg > 0 &&
+      model.boundary != train::ImageModel::Boundary::none)
+    rollout_system =
+        std::make_unique<nca::PreBoundarySystem<T>>(nca::nca_spec(root.at("model"), root.at("model").type() == "gnca"));
   std::vector<T> params(system->param_layout().size());
   system->initialise(seed, params);
-  trainer = std::make_unique<train::Trainer<T>>(exec, *system, *augmenter, std::move(objectives), *optimiser,
+  trainer = std::make_unique<train::Trainer<T>>(exec, rollout_system ? *rollout_system : *system, *augmenter,
+                                                std::move(objectives), *optimiser,
                                                 train::trainer_options(root.at("train")), seed, params);
 }
 

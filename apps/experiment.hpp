@@ -21,6 +21,7 @@ struct Experiment {
   Exec exec;
   std::uint64_t seed = 0;
   std::unique_ptr<System<T>> system;
+  std::unique_ptr<System<T>> rollout_system;  ///< what training rolls out when it must see more than the cells; else null
   std::vector<train::Trajectory> data;
   std::unique_ptr<train::Augmenter<T>> augmenter;
   std::unique_ptr<train::Optimiser<T>> optimiser;

@@ -3,16 +3,30 @@
 namespace mg::train {
 namespace {
 
-const std::vector<std::string> kLosses = {"l1", "l2", "euclidean", "cosine", "spectral", "spectral_full"};
+Variants loss_variants() {
+  return {
+      {"l1", Schema("l1", "Mean absolute difference.")},
+      {"l2", Schema("l2", "Mean squared difference.")},
+      {"euclidean", Schema("euclidean", "Root of the mean squared difference.")},
+      {"cosine", Schema("cosine", "Minus the cosine of the angle between the images.")
+                     .choice("norm", "per_sample", {"per_sample", "global_norm"},
+                             "global_norm: lengths over all samples and a mean over the cells, as the reference "
+                             "implementation has it")},
+      {"spectral", Schema("spectral", "Mean squared difference of the amplitudes of the Fourier transforms.")},
+      {"spectral_full",
+       Schema("spectral_full", "Mean squared modulus of the difference of the Fourier transforms.")
+           .choice("square", "modulus", {"modulus", "complex_square"},
+                   "complex_square: modulus of the mean of the squared complex differences, as the reference "
+                   "implementation has it")},
+  };
+}
 
 }  // namespace
 
 Schema objective_schema() {
   const ImageObjectiveOptions d;
   return Schema("objective", "What training minimises: the distance of grown and wanted images, plus regularisers")
-      .choice("loss", d.loss, kLosses,
-              "distance of one sample: l1, l2, euclidean (root mean square), cosine, spectral (l2 of the amplitudes of "
-              "the Fourier transforms), spectral_full (l2 of the Fourier transforms)")
+      .variant("loss", loss_variants(), nlohmann::json{{"type", d.loss}}, "distance of one sample from its target")
       .boolean("grad_loss", d.grad_loss, "compare what the model perceives of the observed channels, not they alone")
       .number("grad_weight", d.grad_weight, {}, "factor of all perceived features but the first block")
       .choice("at", "last", {"last", "mean", "random"},
@@ -30,22 +44,15 @@ Schema objective_schema() {
               "implementation, where a soft mask pulls all channels of the last frame")
       .list("time_channel_mask", element::list(element::integer({0, 1})), nlohmann::json::array(),
             "one row of 0/1 per frame pair with one entry per observed channel: what counts in the loss; empty means "
-            "everything")
-      .object("compat",
-              Schema("compat", "Compatibility with the reference implementation.")
-                  .choice("cosine", "per_sample", {"per_sample", "global_norm"},
-                          "global_norm: norms over all samples and a mean over cells")
-                  .choice("spectral_full", "modulus", {"modulus", "complex_square"},
-                          "complex_square: modulus of the mean of the squared complex differences"),
-              "forms of the reference implementation");
+            "everything");
 }
 
 ImageObjectiveOptions objective_options(const Config& config, const ImageModel& model) {
   ImageObjectiveOptions o;
-  o.loss = config.get<std::string>("loss");
-  const Config compat = config.at("compat");
-  o.loss_compat = (o.loss == "cosine" && compat.get<std::string>("cosine") == "global_norm") ||
-                  (o.loss == "spectral_full" && compat.get<std::string>("spectral_full") == "complex_square");
+  const Config loss = config.at("loss");
+  o.loss = loss.type();
+  o.loss_compat = (o.loss == "cosine" && loss.get<std::string>("norm") == "global_norm") ||
+                  (o.loss == "spectral_full" && loss.get<std::string>("square") == "complex_square");
   o.grad_loss = config.get<bool>("grad_loss");
   o.grad_weight = config.get<double>("grad_weight");
   const auto at = config.get<std::string>("at");

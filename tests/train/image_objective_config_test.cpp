@@ -31,10 +31,10 @@ TEST(ImageObjectiveConfig, DefaultsAreThoseOfTheReference) {
 }
 
 TEST(ImageObjectiveConfig, ReadsEveryKey) {
-  const Options o = options(R"({"loss": "spectral_full", "grad_loss": false, "at": "random", "window": 5,
+  const Options o = options(
+      R"({"loss": {"type": "spectral_full", "square": "complex_square"}, "grad_loss": false, "at": "random", "window": 5,
       "state_reg": 0.5, "state_reg_channels": [0, 4], "state_reg_range": [-1, 1], "boundary_reg": 0,
-      "boundary_reg_on": "post_boundary", "time_channel_mask": [[1, 0, 1, 1], [0, 0, 0, 0]],
-      "compat": {"spectral_full": "complex_square"}})");
+      "boundary_reg_on": "post_boundary", "time_channel_mask": [[1, 0, 1, 1], [0, 0, 0, 0]]})");
   EXPECT_EQ(o.loss, "spectral_full");
   EXPECT_TRUE(o.loss_compat);
   EXPECT_FALSE(o.grad_loss);
@@ -44,8 +44,8 @@ TEST(ImageObjectiveConfig, ReadsEveryKey) {
   EXPECT_EQ(o.state_reg_low, -1);
   EXPECT_EQ(o.boundary_on, Options::BoundaryOn::post_boundary);
   EXPECT_EQ(o.time_channel_mask.size(), 2u);
-  EXPECT_FALSE(options(R"({"loss": "l2", "compat": {"cosine": "global_norm"}})").loss_compat);
-  EXPECT_TRUE(options(R"({"loss": "cosine", "compat": {"cosine": "global_norm"}})").loss_compat);
+  EXPECT_FALSE(options(R"({"loss": "cosine"})").loss_compat);
+  EXPECT_TRUE(options(R"({"loss": {"type": "cosine", "norm": "global_norm"}})").loss_compat);
 }
 
 void expect_refused(const std::string& text, const std::string& says, const ImageModel& model = kModel) {
