@@ -23,6 +23,11 @@ struct Stencils {
     if constexpr (R == 1) return 1;
     return scale;
   }
+  /// Whether derivative d runs along axis 0.
+  MG_HD bool along0(int d) const {
+    if constexpr (R == 1) return d == 1;
+    return (d == 0) == axis0_first;
+  }
   MG_HD int at(int a, int b) const { return (a + radius()) * (2 * radius() + 1) + b + radius(); }
 };
 
@@ -105,9 +110,13 @@ MG_HD T correlate_cell(const Stencils<T, R>& s, const T* k, const Lattice<I>& l,
     for (int b = -r; b <= r; ++b) sum += k[s.at(a, b)] * l.read(u, y + a, x + b);
   return sum;
 }
+/// Away from the border the adjoint of a symmetric stencil is the stencil itself.
 template <class T, int R, bool I, class U>
 MG_HD T correlate_adjoint_cell(const Stencils<T, R>& s, const T* k, const Lattice<I>& l, const U& u, int y, int x) {
-  return l.template fold<T>(s.radius(), y, x, [&](int i, int j, int a, int b) { return k[s.at(a, b)] * u(i, j); });
+  if constexpr (I)
+    return correlate_cell(s, k, l, u, y, x);
+  else
+    return l.template fold<T>(s.radius(), y, x, [&](int i, int j, int a, int b) { return k[s.at(a, b)] * u(i, j); });
 }
 
 /// Derivative d (0 or 1) of u at a cell. Taken as differences of mirrored cells, so that it is exactly 0 across a
@@ -115,19 +124,27 @@ MG_HD T correlate_adjoint_cell(const Stencils<T, R>& s, const T* k, const Lattic
 template <class T, int R, bool I, class U>
 MG_HD T derivative_cell(const Stencils<T, R>& s, int d, const Lattice<I>& l, const U& u, int y, int x) {
   const int r = s.radius();
-  const bool along0 = (d == 0) == s.axis0_first;
   T sum = 0;
-  for (int a = -r; a <= r; ++a)
+  if (s.along0(d)) {
     for (int b = 1; b <= r; ++b)
-      sum += s.grad[s.at(a, b)] * (along0 ? l.read(u, y + b, x + a) - l.read(u, y - b, x + a)
-                                          : l.read(u, y + a, x + b) - l.read(u, y + a, x - b));
+      for (int a = -r; a <= r; ++a) sum += s.grad[s.at(a, b)] * (l.read(u, y + b, x + a) - l.read(u, y - b, x + a));
+  } else {
+    for (int a = -r; a <= r; ++a)
+      for (int b = 1; b <= r; ++b) sum += s.grad[s.at(a, b)] * (l.read(u, y + a, x + b) - l.read(u, y + a, x - b));
+  }
   return sum;
 }
+/// Away from the border the adjoint of an odd stencil is its negative.
 template <class T, int R, bool I, class U>
 MG_HD T derivative_adjoint_cell(const Stencils<T, R>& s, int d, const Lattice<I>& l, const U& u, int y, int x) {
-  const bool along0 = (d == 0) == s.axis0_first;
-  return l.template fold<T>(
-      s.radius(), y, x, [&](int i, int j, int a, int b) { return s.grad[along0 ? s.at(b, a) : s.at(a, b)] * u(i, j); });
+  if constexpr (I) {
+    return -derivative_cell(s, d, l, u, y, x);
+  } else {
+    const bool along0 = s.along0(d);
+    return l.template fold<T>(s.radius(), y, x, [&](int i, int j, int a, int b) {
+      return s.grad[along0 ? s.at(b, a) : s.at(a, b)] * u(i, j);
+    });
+  }
 }
 
 }  // namespace mg

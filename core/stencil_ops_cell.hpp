@@ -59,8 +59,9 @@ struct Grad {
   MG_HD int reach() const { return reach_of_read(s.radius()); }
   template <bool I>
   MG_HD void operator()(const Lattice<I>& l, int n, int c, int i, int j) const {
-    for (int d = first; d <= last; ++d)
-      store(out, n, (d - first) * channels + c, i, j, derivative_cell(s, d, l, plane_of(x, n, c), i, j), false);
+    if (first == 0) store(out, n, c, i, j, derivative_cell(s, 0, l, plane_of(x, n, c), i, j), false);
+    if (last == 1)
+      store(out, n, (1 - first) * channels + c, i, j, derivative_cell(s, 1, l, plane_of(x, n, c), i, j), false);
   }
 };
 template <class T, int R>
@@ -74,8 +75,8 @@ struct GradAdjoint {
   template <bool I>
   MG_HD void operator()(const Lattice<I>& l, int n, int c, int i, int j) const {
     T sum = 0;
-    for (int d = first; d <= last; ++d)
-      sum += derivative_adjoint_cell(s, d, l, plane_of(out_bar, n, (d - first) * channels + c), i, j);
+    if (first == 0) sum += derivative_adjoint_cell(s, 0, l, plane_of(out_bar, n, c), i, j);
+    if (last == 1) sum += derivative_adjoint_cell(s, 1, l, plane_of(out_bar, n, (1 - first) * channels + c), i, j);
     store(x_bar, n, c, i, j, sum, add);
   }
 };
@@ -107,8 +108,7 @@ struct GradNormAdjoint {
     const T sum = l.template fold<T>(s.radius(), i, j, [&](int y, int z, int a, int b) {
       const T g0 = derivative_cell(s, 0, l, xs, y, z), g1 = derivative_cell(s, 1, l, xs, y, z);
       const T norm = sqrt(g0 * g0 + g1 * g1);
-      const T k0 = s.grad[s.axis0_first ? s.at(b, a) : s.at(a, b)],
-              k1 = s.grad[s.axis0_first ? s.at(a, b) : s.at(b, a)];
+      const T k0 = s.grad[s.along0(0) ? s.at(b, a) : s.at(a, b)], k1 = s.grad[s.along0(1) ? s.at(b, a) : s.at(a, b)];
       return norm > T(0) ? bar(y, z) * (k0 * g0 + k1 * g1) / norm : T(0);
     });
     store(x_bar, n, c, i, j, sum, add);

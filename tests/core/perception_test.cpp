@@ -90,7 +90,7 @@ void check_goldens(double tolerance) {
 }
 
 TEST(PerceptionGolden, Double) { check_goldens<double>(1e-10); }
-TEST(PerceptionGolden, Float) { check_goldens<float>(3e-7); }
+TEST(PerceptionGolden, Float) { check_goldens<float>(2e-7); }
 
 PerceptionSpec all_blocks(Padding padding, int scale) {
   PerceptionSpec spec;
