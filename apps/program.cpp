@@ -121,6 +121,10 @@ int parse_and_run(const std::vector<std::string>& arguments) {
   app.fallthrough();
   add_global_options(app, options);
   add_train(app, options, action);
+  add_run(app, options, action);
+  add_eval(app, options, action);
+  add_gradcheck(app, options, action);
+  add_import(app, options, action);
   add_config(app, options, action);
   add_list(app, options, action);
   add_doctor(app, options, action);

@@ -1,0 +1,170 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.hpp"
+#include "apps/registries.hpp"
+#include "apps/simulation.hpp"
+#include "core/log.hpp"
+
+namespace mg::apps {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+struct EvalOptions {
+  std::string model, config;
+  int samples = 4, sample = 0, steps = 0, until = 1000, recovery = 200;
+  std::string damage = "lower";
+};
+
+double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / double(values.size());
+}
+
+json spread(int t, const std::vector<double>& values) {
+  return {{"t", t},
+          {"mse", mean(values)},
+          {"min", *std::min_element(values.begin(), values.end())},
+          {"max", *std::max_element(values.begin(), values.end())}};
+}
+
+double mean_square(const std::vector<float>& frame) {
+  double sum = 0;
+  for (const float value : frame) sum += double(value) * value;
+  return sum / double(frame.size());
+}
+
+/// Steps between two frames, as training has them.
+template <class T>
+int training_steps(const ModelSource& source, const System<T>& system, const train::Trajectory& data) {
+  const train::AugmenterInputs<T> inputs{{}, &system, {data}, source.seed};
+  return registries<T>().augmenters.create(source.experiment->at("augment"), inputs)->steps(0);
+}
+
+/// Times at which persistence is measured: doubling from `first` to `until`, and `until`.
+std::vector<int> doubling(int first, int until) {
+  std::vector<int> times;
+  for (long long t = first; t < until; t *= 2) times.push_back(int(t));
+  times.push_back(std::max(first, until));
+  return times;
+}
+
+template <class T>
+json persistence(Simulation<T>& simulation, const std::vector<float>& target, int observed, int first, int until) {
+  json table = json::array();
+  for (const int t : doubling(first, until)) {
+    simulation.advance(t - simulation.step());
+    table.push_back(spread(t, simulation.distances(target, observed)));
+  }
+  return table;
+}
+
+template <class T>
+json recovery(Simulation<T>& simulation, const EvalOptions& options, const std::vector<float>& target, int observed) {
+  const double before = mean(simulation.distances(target, observed));
+  simulation.damage(options.damage);
+  const int start = simulation.step();
+  const double after = mean(simulation.distances(target, observed));
+  json table = json::array({spread(0, simulation.distances(target, observed))}), regrown = nullptr;
+  constexpr int kStride = 10;
+  double last = after;
+  for (int t = kStride; t <= options.recovery; t += kStride) {
+    simulation.advance(start + t - simulation.step());
+    const auto distances = simulation.distances(target, observed);
+    last = mean(distances);
+    if (regrown.is_null() && last <= 2 * before) regrown = t;
+    if (t % 50 == 0 || t == options.recovery) table.push_back(spread(t, distances));
+  }
+  const double lost = after - before;
+  return {{"kind", options.damage},
+          {"at", start},
+          {"before", before},
+          {"after", after},
+          {"trace", table},
+          {"score", lost > 0 ? json(std::clamp((after - last) / lost, 0.0, 1.0)) : json(nullptr)},
+          {"steps_to_twice_before", regrown}};
+}
+
+template <class T>
+int evaluate(const EvalOptions& options, const GlobalOptions& global, const ModelSource& source) {
+  const auto model = build_model<T>(source, global);
+  const Start<T> start = make_start(source, *model.system, {}, options.sample);
+  const train::Trajectory& data = *start.data;
+  const int steps = options.steps > 0 ? options.steps : training_steps(source, *model.system, data);
+  const int frames = int(data.frames.size());
+  const auto& target = data.frames.back();
+  const int grown = steps * std::max(1, frames - 1), until = std::max(options.until, grown);
+  json report{{"model", options.model},
+              {"samples", options.samples},
+              {"grid", {start.grid.h, start.grid.w}},
+              {"frames", frames},
+              {"steps_per_frame", steps},
+              {"seed", source.seed},
+              {"trained", source.weights.has_value()},
+              {"empty_mse", mean_square(target)}};
+  if (global.dry_run) {
+    std::cout << report.dump(2) << "\n";
+    return 0;
+  }
+  const Exec exec = make_exec(global);
+
+  Simulation<T> growth(exec, model, start, options.samples, source.seed);
+  json loss = json::array();
+  for (int frame = 1; frame < frames; ++frame) {
+    growth.advance(steps);
+    loss.push_back(spread(growth.step(), growth.distances(data.frames[std::size_t(frame)], start.observed)));
+  }
+  report["loss"] = loss;
+  report["persistence"] = persistence(growth, target, start.observed, grown, until);
+  const double first = report["persistence"].front()["mse"], end = report["persistence"].back()["mse"];
+  const double empty = report["empty_mse"];
+  // 1: as near to the target at the end as when just grown; 0: as far as an empty lattice
+  report["persistence_score"] =
+      empty > first ? json(std::clamp((empty - end) / (empty - first), 0.0, 1.0)) : json(nullptr);
+
+  Simulation<T> damaged(exec, model, start, options.samples, source.seed);
+  damaged.advance(2 * grown);
+  report["damage"] = recovery(damaged, options, target, start.observed);
+  std::cout << report.dump(2) << "\n";
+  return 0;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& program, GlobalOptions& global, Action& action) {
+  CLI::App* command = program.add_subcommand(
+      "eval", "Measure a model: distance to its targets, over long times, and after damage; one JSON object on stdout");
+  auto o = std::make_shared<EvalOptions>();
+  command->add_option("MODEL", o->model, "Run directory, checkpoint, model file or configuration")->required();
+  command->add_option("--config", o->config, "Configuration that names the targets, for a bare model file");
+  command->add_option("--samples", o->samples, "Runs with different random numbers (default 4)")->type_name("N");
+  command->add_option("--sample", o->sample, "Which trajectory of the data (default 0)")->type_name("N");
+  command->add_option("--steps", o->steps, "Steps between frames (default: as in training)")->type_name("N");
+  command->add_option("--until", o->until, "How long persistence is followed (default 1000)")->type_name("N");
+  command->add_option("--recovery", o->recovery, "Steps after the damage (default 200)")->type_name("N");
+  command->add_option("--damage", o->damage, "What is erased: disc, lower, upper, left, right (default lower)")
+      ->type_name("KIND");
+  command->callback([o, &global, &action] {
+    action = [o, &global] {
+      if (o->samples < 1 || o->samples > 4096 || o->sample < 0 || o->steps < 0 || o->until < 1 || o->recovery < 10 ||
+          o->until > 1000000 || o->recovery > 1000000)
+        throw Error(ExitCode::usage,
+                    "--samples 1 to 4096, --sample and --steps at least 0, --until 1 to 1000000, "
+                    "--recovery 10 to 1000000");
+      o->damage = parse_damage("0:" + o->damage).kind;
+      const ModelSource source = find_model(o->model, o->config, global);
+      if (!source.experiment || !source.experiment->has("data"))
+        throw Error(ExitCode::usage,
+                    o->model + ": no targets are named; give a configuration that has \"data\" with --config");
+      return source.precision == "f64" ? evaluate<double>(*o, global, source) : evaluate<float>(*o, global, source);
+    };
+  });
+}
+
+}  // namespace mg::apps

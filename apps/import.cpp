@@ -1,0 +1,124 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.hpp"
+#include "apps/registries.hpp"
+#include "core/distill.hpp"
+#include "core/eqx.hpp"
+#include "core/file.hpp"
+#include "core/log.hpp"
+#include "core/suggest.hpp"
+#include "core/validate.hpp"
+#include "train/model_file.hpp"
+
+namespace mg::apps {
+
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+struct ImportOptions {
+  std::string file, output, kernels, padding, activation;
+  bool force = false;
+};
+
+ImportedNca read_foreign(const fs::path& file) {
+  const std::string bytes = read_file(file);
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && bytes[first] == '[') return parse_distill_nca(bytes, file.string());
+  return import_eqx_nca(parse_eqx(bytes, file.string()), file.string());
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto comma = std::min(text.find(',', at), text.size());
+    words.push_back(text.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return words;
+}
+
+/// The configuration of the model: what the file says, then what the user says.
+json model_json(const ImportedNca& nca, const ImportOptions& options) {
+  const bool distill = nca.format == "distill";
+  const auto kernels = options.kernels.empty() ? nca.kernels : split(options.kernels);
+  if (kernels.empty())
+    throw Error(ExitCode::usage, options.file +
+                                     ": such a file does not say which kernels the model perceives through; " +
+                                     "give --kernels, as in --kernels ID,GRAD,LAP (" + std::to_string(nca.blocks()) +
+                                     " blocks of features: ID, DIFF, AV and LAP have one, GRAD has two)");
+  int blocks = 0;
+  for (const auto& kernel : kernels) blocks += kernel == "GRAD" ? 2 : 1;
+  if (blocks != nca.blocks())
+    throw Error(ExitCode::usage, "--kernels " + join(kernels, ",") + " give " + std::to_string(blocks) +
+                                     " blocks of features, the file has " + std::to_string(nca.blocks()));
+  json model{{"type", nca.gated ? "gnca" : "nca"},
+             {"channels", nca.channels},
+             {"kernels", kernels},
+             {"hidden", nca.hidden},
+             {"hidden_bias", nca.params.contains("hidden.bias")},
+             {"output_bias", nca.params.contains("output.bias")},
+             {"fire_rate", nca.fire_rate},
+             {"kernel_scale", nca.scale},
+             {"smoothing", nca.smoothing},
+             {"dx", nca.dx}};
+  if (distill) model.update({{"padding", "ZEROS"}, {"fire_mask", "cell"}, {"alive", json::object()}});
+  if (!options.padding.empty()) model["padding"] = options.padding;
+  if (!options.activation.empty()) model["activation"] = options.activation;
+  return model;
+}
+
+int import_model(const ImportOptions& options, const GlobalOptions& global) {
+  const ImportedNca nca = read_foreign(options.file);
+  Schema schema("import", "");
+  schema.variant("model", registries<double>().systems.variants(), std::nullopt, "the system");
+  Document document;
+  document.value = json{{"model", model_json(nca, options)}};
+  for (const auto& assignment : global.sets) apply_override(schema, document, assignment);
+  const Config model = validate_config(schema, document).at("model");
+  const auto system = registries<double>().systems.create(model);
+
+  TensorFile out = nca.params;
+  const std::string where = options.file;
+  train::model_params<double>(out, system->param_layout(), where);  // that the tensors are exactly those of the model
+  out.metadata["format"] = "morphogen.model";
+  out.metadata["model"] = model.json().dump();
+  const fs::path target = options.output.empty() ? fs::path(options.file).filename().replace_extension(".safetensors")
+                                                 : fs::path(options.output);
+  if (fs::exists(target) && !options.force)
+    throw IoError(target.string() + ": exists already; --force replaces it, -o names another file");
+  if (!global.dry_run) write_file(target, safetensors_bytes(out));
+  log::info("{}: {} model of {} parameters{}", target.string(), nca.format, system->param_layout().size(),
+            global.dry_run ? " (dry run: not written)" : "");
+  std::cout << json{{"file", target.string()},
+                    {"format", nca.format},
+                    {"parameters", system->param_layout().size()},
+                    {"model", model.json()}}
+                   .dump(2)
+            << "\n";
+  return 0;
+}
+
+}  // namespace
+
+void add_import(CLI::App& program, GlobalOptions& global, Action& action) {
+  CLI::App* command = program.add_subcommand(
+      "import", "Turn a model of another project (.eqx, Growing-NCA JSON) into a model file that run and eval take");
+  auto options = std::make_shared<ImportOptions>();
+  command->add_option("FILE", options->file, "The file of the other project")->required();
+  command->add_option("-o,--output", options->output,
+                      "Model file to write; default: FILE's name with .safetensors, here");
+  command->add_option("--kernels", options->kernels,
+                      "What the model perceives, as in ID,GRAD,LAP (.eqx files do not say)");
+  command->add_option("--padding", options->padding, "ZEROS, REFLECT, REPLICATE or CIRCULAR (.eqx files do not say)");
+  command->add_option("--activation", options->activation, "Nonlinearity of the hidden layer (.eqx files do not say)");
+  command->add_flag("--force", options->force, "Replace an existing model file");
+  command->callback(
+      [options, &global, &action] { action = [options, &global] { return import_model(*options, global); }; });
+}
+
+}  // namespace mg::apps

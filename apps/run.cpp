@@ -1,0 +1,183 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.hpp"
+#include "apps/simulation.hpp"
+#include "core/gif.hpp"
+#include "core/log.hpp"
+#include "core/npy.hpp"
+#include "core/plot.hpp"
+#include "core/png.hpp"
+
+namespace mg::apps {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunOptions {
+  std::string model, config, size;
+  std::vector<std::string> outputs, damages;
+  int steps = 200, every = 0, zoom = 4, sample = 0;
+  bool hidden = false;
+};
+
+/// Frames of a simulation, kept only as far as the outputs need them.
+struct Recording {
+  std::vector<Planes> states;
+  std::vector<int> times;
+};
+
+bool wants(const RunOptions& options, const char* extension) {
+  for (const auto& output : options.outputs)
+    if (fs::path(output).extension() == extension) return true;
+  return false;
+}
+
+void check_outputs(const RunOptions& options) {
+  for (const auto& output : options.outputs) {
+    const auto extension = fs::path(output).extension();
+    if (extension != ".png" && extension != ".gif" && extension != ".npz")
+      throw Error(ExitCode::usage, "-o " + output + ": expected a name that ends in .png, .gif or .npz");
+    const fs::path folder = fs::absolute(output).parent_path();
+    if (!fs::is_directory(folder)) throw IoError(output + ": no folder " + folder.string());
+  }
+}
+
+Image picture(const Planes& state, const RunOptions& options, int observed, bool premultiplied) {
+  if (options.hidden && state.c > observed) return channel_tiles(state, observed, options.zoom);
+  return enlarge(state_picture(state, observed, premultiplied), options.zoom);
+}
+
+void write_outputs(const RunOptions& options, const Recording& recording, int observed, bool premultiplied) {
+  for (const auto& output : options.outputs) {
+    const auto extension = fs::path(output).extension();
+    if (extension == ".png") {
+      write_png(output, picture(recording.states.back(), options, observed, premultiplied));
+    } else if (extension == ".gif") {
+      std::vector<Image> frames;
+      for (const auto& state : recording.states) frames.push_back(picture(state, options, observed, premultiplied));
+      write_gif(output, frames);
+    } else {
+      const Planes& first = recording.states.front();
+      std::vector<float> values;
+      for (const auto& state : recording.states) values.insert(values.end(), state.values.begin(), state.values.end());
+      std::vector<float> times(recording.times.begin(), recording.times.end());
+      NpzWriter writer(output);
+      writer.add("states", {recording.states.size(), std::size_t(first.c), std::size_t(first.h), std::size_t(first.w)},
+                 values.data());
+      writer.add("steps", {times.size()}, times.data());
+      writer.finish();
+    }
+    log::info("wrote {}", output);
+  }
+}
+
+/// Rolls to `to`, recording every `every` steps; every = 0 records the end only.
+template <class T>
+void roll(Simulation<T>& simulation, int to, int every, Recording& recording) {
+  const auto record = [&] {
+    if (!recording.times.empty() && recording.times.back() == simulation.step()) return;
+    recording.states.push_back(simulation.planes(0));
+    recording.times.push_back(simulation.step());
+  };
+  while (simulation.step() < to) {
+    if (every > 0 && simulation.step() % every == 0) record();
+    simulation.advance(every > 0 ? std::min(every - simulation.step() % every, to - simulation.step())
+                                 : to - simulation.step());
+  }
+}
+
+template <class T>
+int run(const RunOptions& options, const GlobalOptions& global, const ModelSource& source) {
+  std::vector<Damage> damages;
+  for (const auto& text : options.damages) damages.push_back(parse_damage(text));
+  std::stable_sort(damages.begin(), damages.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
+  const auto model = build_model<T>(source, global);
+  const auto size = options.size.empty() ? std::nullopt : std::optional(parse_size(options.size));
+  const Start<T> start = make_start(source, *model.system, size, options.sample);
+  const bool film = wants(options, ".gif") || wants(options, ".npz");
+  const int every = options.every > 0 ? options.every : film ? std::max(1, options.steps / 100) : 0;
+  const double frames = film ? double(options.steps) / every + 2 : 1;
+  if (frames * double(start.state.size()) * sizeof(float) > 4e9)
+    throw Error(ExitCode::usage, "--every " + std::to_string(every) + ": the frames need more than 4 GB; raise it");
+  nlohmann::ordered_json report{{"steps", options.steps}, {"grid", {start.grid.h, start.grid.w}}};
+  if (global.dry_run) {
+    std::cout << report.dump() << "\n";
+    return 0;
+  }
+
+  Simulation<T> simulation(make_exec(global), model, start, 1, source.seed);
+  Recording recording;
+  const auto begin = std::chrono::steady_clock::now();
+  for (const auto& damage : damages) {
+    if (damage.step > options.steps) break;
+    roll(simulation, damage.step, film ? every : 0, recording);
+    simulation.damage(damage.kind);
+  }
+  roll(simulation, options.steps, film ? every : 0, recording);
+  recording.states.push_back(simulation.planes(0));
+  recording.times.push_back(simulation.step());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+
+  double low = 0, high = 0;
+  bool finite = true;
+  for (const float value : recording.states.back().values) {
+    finite = finite && std::isfinite(value);
+    low = std::min(low, double(value));
+    high = std::max(high, double(value));
+  }
+  if (!finite) log::warn("the final state holds values that are not finite");
+  write_outputs(options, recording, start.observed, start.premultiplied);
+  report.update(
+      {{"seconds", seconds},
+       {"cell_steps_per_second", double(options.steps) * start.grid.h * start.grid.w / std::max(seconds, 1e-9)},
+       {"finite", finite},
+       {"min", low},
+       {"max", high},
+       {"files", options.outputs}});
+  if (start.data) report["mse"] = simulation.distances(start.data->frames.back(), start.observed)[0];
+  std::cout << report.dump() << "\n";
+  return 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& program, GlobalOptions& global, Action& action) {
+  CLI::App* command = program.add_subcommand("run", "Let a model run: pictures, animation or numbers");
+  auto o = std::make_shared<RunOptions>();
+  command->add_option("MODEL", o->model, "Run directory, checkpoint, model file or configuration")->required();
+  command->add_option("-o,--output", o->outputs, "Where to: .png (the end), .gif or .npz (the way); repeatable")
+      ->allow_extra_args(false)
+      ->take_all();
+  command->add_option("--steps", o->steps, "Steps to run (default 200)")->type_name("N");
+  command->add_option("--size", o->size, "Lattice, as in 96 or 64x128; the start lies in its middle")->type_name("HxW");
+  command
+      ->add_option("--damage", o->damages,
+                   "Erase a region before step N: N:disc, lower, upper, left, right; repeatable")
+      ->type_name("N[:KIND]")
+      ->allow_extra_args(false)
+      ->take_all();
+  command->add_option("--every", o->every, "Steps between frames of .gif and .npz (default: 100 frames)")
+      ->type_name("N");
+  command->add_option("--zoom", o->zoom, "Pixels per cell (default 4)")->type_name("N");
+  command->add_option("--sample", o->sample, "Which trajectory of the data to start from (default 0)")->type_name("N");
+  command->add_option("--config", o->config, "Configuration to take data and model from, for a bare model file");
+  command->add_flag("--hidden", o->hidden, "Pictures of the hidden channels");
+  command->callback([o, &global, &action] {
+    action = [o, &global] {
+      if (o->steps < 0 || o->every < 0 || o->sample < 0 || o->zoom < 1 || o->zoom > 64)
+        throw Error(ExitCode::usage, "--steps, --every and --sample are at least 0, --zoom is 1 to 64");
+      check_outputs(*o);
+      const ModelSource source = find_model(o->model, o->config, global);
+      return source.precision == "f64" ? run<double>(*o, global, source) : run<float>(*o, global, source);
+    };
+  });
+}
+
+}  // namespace mg::apps
