@@ -7,9 +7,9 @@
 #include "core/buffer.hpp"
 #include "core/macros.hpp"
 
-// Reductions whose order depends only on the lengths: a segment is cut into chunks of kReduceChunk elements; in a chunk,
-// lane t of kReduceLanes takes the elements t, t + kReduceLanes, ...; the lanes are combined in two fixed stages; then the
-// chunks are combined the same way. Host and device follow the same order, in double.
+// Reductions whose order depends only on the lengths: a segment is cut into chunks of kReduceChunk elements; in a
+// chunk, lane t of kReduceLanes takes the elements t, t + kReduceLanes, ...; the lanes are combined in two fixed stages;
+// then the chunks are combined the same way. Host and device follow the same order, in double.
 namespace mg {
 
 inline constexpr int kReduceLanes = 128;
@@ -34,7 +34,7 @@ struct Max {
 
 enum class Reduction { sum, sum_squares, max, max_abs };
 
-/// out[s] = reduction of the elements data[s length] .. data[(s + 1) length - 1]; 0 (-infinity for max, max_abs) of none.
+/// out[s] = reduction of the elements data[s length] .. data[(s + 1) length - 1]; of none 0, or -infinity for maxima.
 /// @param data  segments * length elements   @param out  `segments` elements, overwritten; no alias
 template <class T>
 void reduce(const Exec& exec, Reduction reduction, const T* data, std::size_t segments, std::size_t length, T* out,
@@ -89,8 +89,8 @@ ReduceValues<K> reduce_range(const Value& value, std::size_t begin, std::size_t 
   return total;
 }
 
-/// For every segment s: store(s, reduction of value(s, 0) .. value(s, value.length(s) - 1)), on the host. `Op` is Add or
-/// Max, `value` returns ReduceValues<K>; lengths are at most `max_length`. The device twin is in cuda/core/reduce.cuh.
+/// For every segment s: store(s, reduction of value(s, 0) .. value(s, value.length(s) - 1)), on the host. `Op` is Add
+/// or Max, `value` returns ReduceValues<K>; lengths are at most `max_length`. The device twin is in cuda/core/reduce.cuh.
 template <class Op, int K, class Value, class Store>
 void reduce_segments(std::size_t segments, std::size_t max_length, const Value& value, const Store& store) {
   const std::size_t chunks = std::max<std::size_t>(1, (max_length + kReduceChunk - 1) / kReduceChunk);

@@ -21,13 +21,13 @@ struct StencilSet {
   std::vector<T> grad0, grad1, lap, average;
 };
 
-/// Builds the stencils. Scale 1 is the usual 3x3 set (SMOOTHING 1: Sobel and the 9-point Laplacian, 0: central differences
-/// and 5 points). Scale s >= 2, with sigma = s / 2 and g = exp(-r^2 / (2 sigma^2)):
+/// Builds the stencils. Scale 1 is the usual 3x3 set (SMOOTHING 1: Sobel and the 9-point Laplacian, 0: central
+/// differences and 5 points). Scale s >= 2, with sigma = s / 2 and g = exp(-r^2 / (2 sigma^2)):
 ///   grad0(a, b) = b g / (dx sum b^2 g)           unit gain on a ramp along axis 1; grad1 is its transpose
 ///   lap = (m - mean m) / dx^2, scaled so that sum lap r^2 / 4 = 1 / dx^2,  m = (r^2 / sigma^2 - 2) g
 ///   average = g / sum g                          also the average of scale 1
-/// @param original_scaled_kernels  at scale >= 2 keep the reference's stencils: grad0 along axis 0 with negative sign, a
-///   Laplacian of another shape, neither of unit gain
+/// @param original_scaled_kernels  at scale >= 2 keep the reference's stencils: grad0 along axis 0 with negative sign,
+///   a Laplacian of another shape, neither of unit gain
 /// @throws std::invalid_argument unless 1 <= scale <= kMaxStencilScale, smoothing is 0 or 1, dx > 0
 /// @source spec common 2.2, 2.3, C01
 template <class T>
@@ -38,8 +38,8 @@ enum class StencilKind { grad0, grad1, lap, average };
 
 // The operators act on every channel alone. G0, G1, L, A are the correlations with the four stencils, e.g.
 // (L x)[i, j] = sum_ab lap(a, b) x~[i + a, j + b] on the padded field x~. A vector field has its component first:
-// channel d C + c. No output may alias an input. Every `*_bar` of an input is overwritten. The lattice may have any size;
-// `reflect` needs two cells on each axis. All throw std::invalid_argument on shapes that do not fit.
+// channel d C + c. No output may alias an input. Every `*_bar` of an input is overwritten. The lattice may have any
+// size; `reflect` needs two cells on each axis. All throw std::invalid_argument on shapes that do not fit.
 // @source spec common 2.4, C02
 
 /// out = K x with one of the four stencils.  @param x, out (n, c, h, w)

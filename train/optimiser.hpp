@@ -22,7 +22,7 @@ class Optimiser {
   virtual void step(const Exec& exec, T* params, T* gradient) = 0;
   /// Of the coming step. Reads the device back when bad gradients are skipped there (apply_if_finite).
   virtual double learning_rate() const = 0;
-  /// Multiplies the learning rates from here on by `factor`, in place of the factor given before (not part of SavedState).
+  /// Multiplies the learning rates from here on by `factor`, in place of the factor before (not part of SavedState).
   virtual void scale_rate(double factor) = 0;
   /// Named state (moments, counters) for checkpoints; restore() takes what save() gave, bit for bit.
   struct SavedState {
@@ -40,7 +40,7 @@ class Optimiser {
 ///   tensor_normalise   g / (|g| + epsilon) per tensor
 ///   clip_global_norm   g min(1, max / |g| of all tensors)
 ///   clip_block_rms     g / max(1, rms(g) / max) per tensor
-///   apply_if_finite    a gradient with NaN or infinity changes nothing, unless `max_consecutive` before it were bad too
+///   apply_if_finite    a gradient with NaN or infinity changes nothing, unless `max_consecutive` before it were bad
 Variants optimiser_variants();
 
 /// @param params  layout of the flat buffer; its blocks are the tensors

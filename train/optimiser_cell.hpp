@@ -66,8 +66,8 @@ struct UpdateScalars {
   double m_gain, g_gain, v_gain;  ///< mhat = m_gain m + g_gain g, vhat = v_gain v
 };
 
-/// Per-tensor factors of the gradient after all transforms, which are all scalings: the norm of a scaled tensor is known
-/// without another pass.
+/// Per-tensor factors of the gradient after all transforms, which are all scalings: the norm of a scaled tensor is
+/// known without another pass.
 MG_HD void transform_factors(const OptimiserSettings& s, const TensorSums* sums, const std::size_t* offsets,
                              std::size_t tensors, double* factors) {
   for (std::size_t t = 0; t < tensors; ++t) factors[t] = 1;
@@ -129,7 +129,8 @@ MG_HD UpdateScalars begin_update(const OptimiserSettings& s, const TensorSums* s
 }
 
 /// One element: moments m, v and parameter theta are updated by the gradient g.
-///   adam, nadam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; theta -= lr (mhat / (sqrt(vhat + eps_root) + eps) + decay theta)
+///   adam, nadam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
+///                theta -= lr (mhat / (sqrt(vhat + eps_root) + eps) + weight_decay theta)
 ///   sgd: m = momentum m + g; theta -= lr m, with nesterov lr (g + momentum m)
 template <class T>
 struct UpdateElement {

@@ -7,8 +7,8 @@
 
 namespace mg::train {
 
-/// Learning rate as a function of the number k = 0, 1, ... of updates made so far. Plain data, so that a device evaluates
-/// it beside the counter it depends on.
+/// Learning rate as a function of the number k = 0, 1, ... of updates made so far. Plain data, so that a device
+/// evaluates it beside the counter it depends on.
 ///   constant     initial
 ///   exponential  initial rate^(k / steps), k / steps rounded down with `staircase`
 ///   piecewise    initial times the scales of all boundaries <= k

@@ -62,7 +62,7 @@ __global__ void reduce_partials_kernel(Store store, std::size_t chunks, const Re
   if (threadIdx.x == 0) store(std::size_t(blockIdx.x), r);
 }
 
-/// As host::reduce_segments; `value` and `store` are device functors. Partial results lie in workspace "reduce.partials".
+/// As host::reduce_segments; `value` and `store` are device functors. Partial results: workspace "reduce.partials".
 template <class Op, int K, class Value, class Store>
 void reduce_segments(const char* name, cudaStream_t stream, std::size_t segments, std::size_t max_length,
                      const Value& value, const Store& store, Workspace& workspace) {
