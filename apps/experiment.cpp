@@ -2,6 +2,7 @@
 
 #include "apps/registries.hpp"
 #include "nca/pre_boundary.hpp"
+#include "train/checked_system.hpp"
 #include "train/data.hpp"
 #include "train/train_config.hpp"
 
@@ -22,7 +23,7 @@ train::ImageModel image_model(const Config& model, int observed) {
 }
 
 template <class T>
-Experiment<T>::Experiment(const Config& root, const Exec& where)
+Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
     : exec(where), seed(std::uint64_t(root.get<std::int64_t>("seed"))) {
   const auto& all = registries<T>();
   if (!root.has("data")) root.fail("data", "training needs data; see \"morphogen config docs data\"");
@@ -40,6 +41,10 @@ Experiment<T>::Experiment(const Config& root, const Exec& where)
       model.boundary != train::ImageModel::Boundary::none)
     rollout_system =
         std::make_unique<nca::PreBoundarySystem<T>>(nca::nca_spec(root.at("model"), root.at("model").type() == "gnca"));
+  constexpr int kCompareEvery = 8;  // steps
+  if (checked)
+    rollout_system = std::make_unique<train::CheckedSystem<T>>(
+        rollout_system ? std::move(rollout_system) : all.systems.create(root.at("model")), kCompareEvery);
   std::vector<T> params(system->param_layout().size());
   system->initialise(seed, params);
   trainer = std::make_unique<train::Trainer<T>>(exec, rollout_system ? *rollout_system : *system, *augmenter,

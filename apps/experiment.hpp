@@ -15,13 +15,15 @@ train::ImageModel image_model(const Config& model, int observed);
 /// Everything that a configuration describes, built and ready to train. Nothing on the disk is written.
 template <class T>
 struct Experiment {
+  /// `checked`: steps on CUDA are compared with the host now and then.
   /// @throws ConfigError, DataError, DeviceError
-  Experiment(const Config& root, const Exec& exec);
+  Experiment(const Config& root, const Exec& exec, bool checked);
 
   Exec exec;
   std::uint64_t seed = 0;
   std::unique_ptr<System<T>> system;
-  std::unique_ptr<System<T>> rollout_system;  ///< what training rolls out when it must see more than the cells; else null
+  std::unique_ptr<System<T>>
+      rollout_system;  ///< what training rolls out when it must see more than the cells; else null
   std::vector<train::Trajectory> data;
   std::unique_ptr<train::Augmenter<T>> augmenter;
   std::unique_ptr<train::Optimiser<T>> optimiser;

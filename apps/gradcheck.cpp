@@ -11,12 +11,9 @@
 
 #include "apps/commands.hpp"
 #include "apps/experiment.hpp"
-#include "apps/registries.hpp"
 #include "apps/root_schema.hpp"
 #include "core/philox.hpp"
-#include "train/data.hpp"
 #include "train/rollout.hpp"
-#include "train/samples.hpp"
 
 namespace mg::apps {
 
@@ -51,25 +48,28 @@ Vec moved(const Vec& from, double step, const Vec& along) {
 /// Training's own total as a function of parameters and of the start states of one group, in double on the host.
 class Loss {
  public:
-  Loss(const Config& config, int steps) {
-    system_ = registries<double>().systems.create(config.at("model"));
-    const auto data = train::load_data(config.at("data"));
-    const int observed = train::observed_channels(*system_, data);
-    const auto seed = config.get<std::uint64_t>("seed");
-    augmenter_ = registries<double>().augmenters.create(config.at("augment"),
-                                                        train::AugmenterInputs<double>{{}, system_.get(), data, seed});
-    augmenter_->begin({}, 0);
-    group_ = &augmenter_->groups().front();
+  Loss(const Config& config, int steps) : experiment_(config, {}, false) {
+    const auto& e = experiment_;
+    system_ = e.rollout_system ? e.rollout_system.get() : e.system.get();
+    e.augmenter->begin({}, 0);
+    group_ = &e.augmenter->groups().front();
+    layout_ = system_->state_layout(group_->grid);
+    const int observed = e.data.front().channels;
     objective_ = train::make_objective<double>(config.at("objective"), image_model(config.at("model"), observed));
     objective_->bind({}, {group_->condition_view(), group_->target_view(observed), 1.0 / group_->count});
-    base_ = {.seed = seed, .iteration = 0, .step = 0, .sample0 = group_->sample0, .t = 0, .h = 1};
-    rollout_ = std::make_unique<train::Rollout<double>>(Exec{}, *system_, group_->state_layout, group_->count);
-    steps_ = steps > 0 ? steps : augmenter_->steps(0);
-    plan_ = train::plan_rollout(steps_, group_->start.size() * sizeof(double), 0, "store_all");
+    base_ = {.seed = e.seed, .iteration = 0, .step = 0, .sample0 = group_->sample0, .t = 0, .h = 1};
+    rollout_ = std::make_unique<train::Rollout<double>>(Exec{}, *system_, layout_, group_->count);
+    steps_ = steps > 0 ? steps : e.augmenter->steps(0);
+    plan_ = train::plan_rollout(steps_, size() * sizeof(double), 0, "store_all");
   }
 
   const System<double>& system() const { return *system_; }
-  Vec start() const { return group_->start.to_vector(); }
+  /// Cells from the data; blocks that the system keeps besides start as zeros.
+  Vec start() const {
+    Vec values = group_->start.to_vector();
+    values.resize(size());
+    return values;
+  }
   int steps() const { return steps_; }
   int samples() const { return group_->count; }
   Grid grid() const { return group_->grid; }
@@ -85,27 +85,29 @@ class Loss {
     value(params, start);
     Vec params_bar(params.size()), start_bar(start.size());
     rollout_->backward(params.data(), group_->condition_view(), *objective_, params_bar.data(),
-                       {start_bar.data(), &group_->state_layout, group_->count});
+                       {start_bar.data(), &layout_, group_->count});
     return {params_bar, start_bar};
   }
   Vec step(const Vec& params, const Vec& state) {
     Vec next(state.size());
     system_->step({}, base_, params.data(), group_->condition_view(), view(state),
-                  {next.data(), &group_->state_layout, group_->count}, workspace_);
+                  {next.data(), &layout_, group_->count}, workspace_);
     return next;
   }
   std::pair<Vec, Vec> step_adjoint(const Vec& params, const Vec& state, const Vec& next_bar) {
     Vec params_bar(params.size()), state_bar(state.size());
     system_->step_adjoint({}, base_, params.data(), group_->condition_view(), view(state), view(next_bar),
-                          {state_bar.data(), &group_->state_layout, group_->count}, params_bar.data(), workspace_);
+                          {state_bar.data(), &layout_, group_->count}, params_bar.data(), workspace_);
     return {params_bar, state_bar};
   }
 
  private:
-  ConstStateView<double> view(const Vec& v) const { return {v.data(), &group_->state_layout, group_->count}; }
+  std::size_t size() const { return layout_.size() * std::size_t(group_->count); }
+  ConstStateView<double> view(const Vec& v) const { return {v.data(), &layout_, group_->count}; }
 
-  std::unique_ptr<System<double>> system_;
-  std::unique_ptr<train::Augmenter<double>> augmenter_;
+  Experiment<double> experiment_;
+  const System<double>* system_ = nullptr;
+  Layout layout_;
   std::unique_ptr<train::Objective<double>> objective_;
   std::unique_ptr<train::Rollout<double>> rollout_;
   train::SampleGroup<double>* group_ = nullptr;
@@ -186,7 +188,6 @@ void print(const json& report) {
 
 int gradcheck(const std::string& file, int steps, bool as_json, const GlobalOptions& global) {
   const Config config = load_root_config(file, global);
-  if (!config.has("data")) config.fail("data", "required by gradcheck: the objective compares with it");
   Loss loss(config, steps);
   const auto seed = config.get<std::uint64_t>("seed");
   // Away from the initial point: zero weights and empty cells sit on kinks and hide mistakes.

@@ -1,5 +1,7 @@
 #include "apps/root_schema.hpp"
 
+#include <stdexcept>
+
 #include "apps/registries.hpp"
 #include "core/validate.hpp"
 #include "train/data.hpp"
@@ -36,7 +38,14 @@ const Schema& root_schema() {
 }
 
 Config load_root_config(const std::filesystem::path& file, const GlobalOptions& options) {
-  return load_config(root_schema(), file, options.overrides());
+  Config config = load_config(root_schema(), file, options.overrides());
+  const Config model = config.at("model");
+  try {
+    registries<float>().systems.create(model);
+  } catch (const std::invalid_argument& contradiction) {
+    model.fail("", contradiction.what());
+  }
+  return config;
 }
 
 }  // namespace mg::apps

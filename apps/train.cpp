@@ -162,7 +162,7 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
 
 template <class T>
 int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& options) {
-  Experiment<T> e(root, make_exec(options));
+  Experiment<T> e(root, make_exec(options), options.backend == "check");
   auto session = train::session_options(root.at("train"), root.at("checkpoint"));
   if (options.dry_run) {
     print_plan(e, session);
