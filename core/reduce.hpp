@@ -100,7 +100,7 @@ void reduce_segments(std::size_t segments, std::size_t max_length, const Value& 
                                std::min(length, (c + 1) * kReduceChunk));
   };
   std::vector<ReduceValues<K>> partials(chunks > 1 ? segments * chunks : 0);
-  const long long jobs = (long long)(segments * chunks);
+  const long long jobs = segments * chunks;
 #pragma omp parallel for schedule(static) if (segments * max_length > 16384)
   for (long long job = 0; job < jobs; ++job) {
     const ReduceValues<K> r = chunk(std::size_t(job) / chunks, std::size_t(job) % chunks);

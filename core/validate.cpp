@@ -90,7 +90,7 @@ bool is_identifier(const std::string& name) {
 
 class Validator {
  public:
-  explicit Validator(const Document& document) : source_(*document.source), errors(document.errors) {}
+  explicit Validator(const Document& document) : errors(document.errors), source_(*document.source) {}
 
   json object(const Schema& schema, const json& value, const std::string& pointer, bool has_type = false) {
     json resolved = json::object();
@@ -110,7 +110,6 @@ class Validator {
     return resolved;
   }
 
-  const SourceMap& source_;
   std::vector<std::string> errors;
 
  private:
@@ -236,6 +235,8 @@ class Validator {
     resolved["type"] = *type;
     return resolved;
   }
+
+  const SourceMap& source_;
 };
 
 }  // namespace
@@ -246,7 +247,9 @@ std::string expected_text(const Property& property) {
 
 std::string value_text(const json& value) {
   constexpr std::size_t kShown = 60;
-  const auto shortened = [](std::string text) { return text.size() > kShown ? text.substr(0, kShown) + "..." : text; };
+  const auto shortened = [](const std::string& text) {
+    return text.size() > kShown ? text.substr(0, kShown) + "..." : text;
+  };
   switch (value.type()) {
     case json::value_t::null:
       return "null";
