@@ -9,6 +9,7 @@ namespace mg::apps {
 
 /// Each adds one subcommand to the program: its options, and a callback that sets `action` when it was chosen. One file
 /// per subcommand, apps/<name>.cpp. The action runs after the whole command line is parsed and checked.
+void add_bench(CLI::App& program, GlobalOptions& options, Action& action);
 void add_config(CLI::App& program, GlobalOptions& options, Action& action);
 void add_eval(CLI::App& program, GlobalOptions& options, Action& action);
 void add_run(CLI::App& program, GlobalOptions& options, Action& action);

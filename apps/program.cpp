@@ -125,6 +125,7 @@ int parse_and_run(const std::vector<std::string>& arguments) {
   add_eval(app, options, action);
   add_gradcheck(app, options, action);
   add_import(app, options, action);
+  add_bench(app, options, action);
   add_config(app, options, action);
   add_list(app, options, action);
   add_doctor(app, options, action);

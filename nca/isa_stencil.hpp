@@ -31,6 +31,14 @@ struct Strip {
   std::size_t plane, first;  ///< cells of the lattice; cells of it before the strip
 };
 
+/// Fetches row `row` of all channels of an array (C, ., w) whose channels lie `plane` apart: rows of one channel are
+/// short, and the processor does not see that the next channel follows.
+template <int kWrite>
+inline void prefetch_row(const Step& s, const float* array, std::size_t plane, std::size_t row) {
+  for (int c = 0; c < s.C; ++c)
+    for (int i = 0; i < s.w + 15; i += 16) __builtin_prefetch(array + c * plane + row * s.w + i, kWrite, 2);
+}
+
 /// Puts row -1 <= r <= rows into the ring; x points to the sample (C, h, w), whose memory may end with the last cell.
 inline void pad_row(const Step& s, const Strip& t, const float* x, int r, float* ring) {
   const int y = s.row_of[t.y0 + r + 1];

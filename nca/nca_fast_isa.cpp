@@ -17,6 +17,7 @@ namespace {
 using fast::Adjoint;
 using fast::Step;
 
+constexpr int kAhead = 2;                 ///< rows that are fetched before they are needed
 constexpr int kStride = kBlock + kLanes;  ///< of feature rows: a block grows by whole vectors
 
 /// Scratch of one thread, cut from one allocation.
@@ -129,7 +130,10 @@ template <class Fn>
 void for_blocks(const Step& s, const Strip& t, const Scratch& b, const float* x, bool skip, const Fn& fn) {
   int padded = -1;
   const auto pad_up_to = [&](int r) {
-    for (; padded <= r; ++padded) pad_row(s, t, x, padded, b.ring);
+    for (; padded <= r; ++padded) {
+      if (padded + kAhead < t.rows) prefetch_row<0>(s, x, t.plane, std::size_t(t.y0 + padded + kAhead));
+      pad_row(s, t, x, padded, b.ring);
+    }
   };
   if (!skip) {
     for (int first = 0; first < t.cells; first += kBlock) {
@@ -431,6 +435,7 @@ void adjoint(const Step& s, const Adjoint& in, int unit, float* partial, float* 
   clear_row(s, t, 0, b.ring);
   for (int r = 0; r < t.rows; ++r) {
     clear_row(s, t, r + 1, b.ring);
+    if (r + kAhead < t.rows) prefetch_row<1>(s, in.x_bar + sample + t.first, t.plane, std::size_t(r + kAhead));
     perceive_row_adjoint(s, t, b.p_bar + std::size_t(r) * t.w, stride, r, b.ring);
     finish_row(r - 1);
   }

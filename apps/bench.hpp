@@ -1,0 +1,39 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/exec.hpp"
+
+namespace mg::apps {
+
+/// One line of a benchmark.
+struct BenchLine {
+  std::string name, backend;
+  double seconds = 0;  ///< of one run, the best of several
+  double seconds_median = 0;
+  double rate = 0;  ///< [unit]
+  std::string unit;
+  double limit = 0;  ///< what the hardware would allow [unit]; 0 = not known
+};
+
+struct BenchOptions {
+  Exec exec;
+  int repeats = 7;
+  std::function<void(const BenchLine&)> report;
+};
+
+/// Runs `work` once to warm up, then `repeats` times. Fills seconds and seconds_median.
+void time_work(const BenchOptions& options, const std::function<void()>& work, BenchLine& line);
+
+/// "fma_peak" and "copy_bandwidth" of the host. Later benchmarks measure the peak again beside their own work.
+void bench_limits(const BenchOptions& options);
+
+/// The neural automaton: rollouts and whole training steps (forward, adjoint, optimiser). Credited per cell and step are
+/// the two products of the network, 2 (F H + H O) flop, three times that for training; the limit is the FMA peak measured
+/// just before and after. Names end with _cell where the fire mask is per cell: silent cells are skipped, so that the ratio
+/// may exceed 1. nca_train_50x50x1_c20_f80 is the step of the image_morph demo: 2 lattices, 32 steps, losses on features,
+/// regularisers.
+void bench_nca(const BenchOptions& options);
+
+}  // namespace mg::apps
