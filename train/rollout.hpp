@@ -36,6 +36,8 @@ class Rollout {
   /// x_K of the last forward(); stands until the next one.
   ConstStateView<T> final_state() const;
   Workspace& workspace() { return workspace_; }
+  /// Bytes of one batch of states, the unit of a memory plan.
+  std::size_t bytes_of_state() const { return layout_.size() * std::size_t(batch_) * sizeof(T); }
   /// Bytes of all states held, without the scratch memory of the system.
   std::size_t state_bytes() const;
 

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/reduce.hpp"
+#include "train/free_memory.hpp"
 #include "train/samples.hpp"
 
 namespace mg::train {
@@ -28,12 +29,14 @@ Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& aug
     throw std::invalid_argument("Trainer: " + std::to_string(params.size()) + " parameters, the system has " +
                                 std::to_string(system.param_layout().size()));
   for (auto& group : groups) {
-    Layout layout = system_.state_layout(group.grid);  // may have more blocks than the augmenter feeds
-    state_bytes_ += layout.size() * std::size_t(group.count) * sizeof(T);
-    rollouts_.emplace_back(exec_, system_, std::move(layout), group.count);
+    // The state may have more blocks than the augmenter feeds.
+    rollouts_.emplace_back(exec_, system_, system_.state_layout(group.grid), group.count);
+    state_bytes_ += rollouts_.back().bytes_of_state();
     samples_ += std::size_t(group.count);
   }
   plans_.resize(groups.size());
+  if (options_.memory == "auto" && options_.memory_budget == 0)
+    options_.memory_budget = std::size_t(0.8 * double(free_memory(exec_)));
   params_ = uploaded(exec_, params);
   best_params_ = uploaded(exec_, params);
   gradient_ = Buffer<T>(exec_, params.size());
@@ -44,7 +47,7 @@ template <class T>
 const MemoryPlan& Trainer<T>::plan(std::size_t group, int steps) {
   auto& known = plans_.at(group);
   if (const auto it = known.find(steps); it != known.end()) return it->second;
-  const std::size_t bytes = augmenter_.groups()[group].start.size() * sizeof(T);
+  const std::size_t bytes = rollouts_[group].bytes_of_state();
   const double share = double(bytes) / double(state_bytes_);
   const auto budget = std::size_t(double(options_.memory_budget) * share);
   return known.emplace(steps, plan_rollout(steps, bytes, budget, options_.memory, options_.memory_slots)).first->second;

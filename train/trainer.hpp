@@ -29,7 +29,7 @@ struct TrainerOptions {
   OnDivergence on_divergence = OnDivergence::stop;
   int max_skips = 10;             ///< consecutive skipped iterations before giving up
   std::string memory = "auto";    ///< of plan_rollout
-  std::size_t memory_budget = 0;  ///< bytes of all groups together, 0 = no limit
+  std::size_t memory_budget = 0;  ///< bytes of all groups together; 0 = 80 % of what is free (auto), else no limit
   int memory_slots = 0;
 };
 
