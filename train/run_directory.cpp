@@ -62,8 +62,8 @@ fs::path RunDirectory::new_path(const fs::path& base, const std::string& name, c
   return base / (name + "-" + utc("%Y%m%d-%H%M%S") + "-" + hash);
 }
 
-RunDirectory::RunDirectory(fs::path path, Mode mode, const Description& description)
-    : path_(fs::absolute(std::move(path)).lexically_normal()) {
+RunDirectory::RunDirectory(const fs::path& path, Mode mode, const Description& description)
+    : path_(fs::absolute(path).lexically_normal()) {
   created_ = !fs::exists(path_);
   try {
     make_directory(path_);

@@ -23,7 +23,7 @@ class RunDirectory {
 
   /// Creates or enters the folder and locks it. Nothing is left behind when this fails.
   /// @throws IoError when another process holds it, or the folder holds something that the mode does not allow
-  RunDirectory(std::filesystem::path path, Mode mode, const Description& description);
+  RunDirectory(const std::filesystem::path& path, Mode mode, const Description& description);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
