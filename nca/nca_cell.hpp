@@ -22,7 +22,9 @@ struct FireRule {
     return s.words(std::uint32_t(group) * plane + cell);
   }
   /// Whether channel c fires, given words(n, per_cell ? 0 : c / 4, ...).
-  MG_HD bool fires(const Philox4& words, int c) const { return bernoulli(words.v[per_cell ? 0 : c & 3], threshold); }
+  MG_HD bool fires(const Philox4& words, int c) const {
+    return bernoulli(per_cell ? words.v[0] : words.v[c & 3], threshold);
+  }
   /// Both in one, for code that visits single channels.
   MG_HD bool fires(int n, int c, std::uint32_t cell, std::uint32_t plane) const {
     return always || fires(words(n, per_cell ? 0 : c / 4, cell, plane), c);

@@ -1,13 +1,14 @@
 #pragma once
 #include "cuda/nca/forward_kernel.cuh"
+#include "cuda/nca/state_bar.cuh"
 
-// The fused adjoint: one kernel reads state and cotangent, recomputes features and hidden layer, and leaves the cotangent
-// of the features in global memory and one partial weight gradient per block.
+// The fused adjoint: one kernel reads state and cotangent, recomputes features and hidden layer, and leaves the
+// cotangent of the features in global memory and one partial weight gradient per block.
 namespace mg::nca::cuda {
 
-/// 8 warps on 64 cells at a time. With C 16, F 48, H 128 in float a block takes 185 KiB of shared memory (34 network, 34
-/// its gradient, 21 tile, 13 features, 4 outputs, 68 hidden layer and its cotangent, the rest lists), so one block fills
-/// an SM; the barrier between the stages costs little against the 0.1 M FMA of a thread between two of them.
+/// 8 warps on 64 cells at a time. With C 16, F 48, H 128 in float a block takes 176 KiB of shared memory (35 network,
+/// 35 its gradient, 21 tile, 13 features, 4 outputs, 68 hidden layer and its cotangent), so one block fills an SM; the
+/// barrier between the stages costs little against the 0.1 M FMA of a thread between two of them.
 constexpr int kAdjointThreads = 256, kAdjointWarps = kAdjointThreads / kWarp;
 constexpr int kAdjointCells = 64;              ///< cells of a round
 constexpr int kCellPitch = kAdjointCells + 4;  ///< of rows over those cells, see the bank rule
@@ -21,34 +22,22 @@ struct AdjointPlan {
   NetPlan net;
   TileShape tile_shape;
   int group;  ///< hidden rows between two barriers, a multiple of 32
-  bool sums_in_shared;
+  bool net_in_shared, sums_in_shared;
   int tile, p, u, hidden, hidden_bar, sums, size;
-  AdjointPlan(int channels, int scale, int features, int hidden_width, int outputs, int most_rows, bool in_shared)
+  AdjointPlan(int channels, int scale, int features, int hidden_width, int outputs, int most_rows, bool net_shared,
+              bool sums_shared)
       : net(round_up(features, 16), round_up(hidden_width, 16), round_up(outputs, 16)),
         tile_shape(scale),
         group(round_up(net.hidden < most_rows ? net.hidden : most_rows, 32)),
-        sums_in_shared(in_shared),
-        tile(net.size),
+        net_in_shared(net_shared),
+        sums_in_shared(sums_shared),
+        tile(net_shared ? net.size : 0),
         p(round_up(tile + channels * tile_shape.plane(), 4)),
         u(p + net.features * kCellPitch),
         hidden(u + net.outputs * kCellPitch),
         hidden_bar(hidden + group * kCellPitch),
         sums(hidden_bar + group * kCellPitch),
-        size(sums + (in_shared ? net.size : 0)) {}
-};
-
-/// Which block of C rows holds the cotangent of what the cells perceived; -1: absent. DIFF is turned into cotangents of
-/// the two derivatives, which get rows of their own when the model has no GRAD.
-struct FeatureBlocks {
-  int id, diff, grad, av, lap, count;
-  MG_HD explicit FeatureBlocks(const PerceptionSpec& p) : id(-1), diff(-1), grad(-1), av(-1), lap(-1), count(0) {
-    if (p.id) id = count++;
-    if (p.diff) diff = count++;
-    if (p.grad) grad = count, count += 2;
-    if (p.av) av = count++;
-    if (p.lap) lap = count++;
-    if (p.diff && !p.grad) grad = count, count += 2;
-  }
+        size(sums + (sums_shared ? net.size : 0)) {}
 };
 
 template <class T, int R>
@@ -57,6 +46,7 @@ struct AdjointArgs {
   Stencils<T, R> stencils;
   AdjointPlan plan;
   TileGrid tiles;
+  const T* net;               // packed, where it is not in shared memory
   View<const T> x, next_bar;  // (n, C, h, w)
   const unsigned char* keep;  // (n, h, w), null without the alive test
   View<T> p_bar;              // (n, FeatureBlocks.count C, h, w)
@@ -67,7 +57,8 @@ struct AdjointArgs {
 /// The block's arrays in shared memory and where it stands.
 template <class T>
 struct AdjointBlock {
-  T *net, *tile, *p, *u, *hidden, *hidden_bar, *sums;
+  const T* net;
+  T *tile, *p, *u, *hidden, *hidden_bar, *sums;
   Tile t;
   int first, cells;  ///< of this round: entries first ... first + cells - 1 of the list
 };
@@ -163,8 +154,8 @@ __device__ void hidden_bar_rows(const AdjointArgs<T, R>& a, const AdjointBlock<T
   }
 }
 
-/// Calls task(kRows as std::integral_constant, row, half) for all rows of a group and both halves of the cells, shared out
-/// over the warps: blocks of 32 rows where that keeps 8 warps busy, else of 16.
+/// Calls task(kRows as std::integral_constant, row, half) for all rows of a group and both halves of the cells, shared
+/// out over the warps: blocks of 32 rows where that keeps 8 warps busy, else of 16.
 template <class Task>
 __device__ void for_row_tasks(int rows, int cells, const Task& task) {
   const int step = rows > 64 ? 32 : 16, blocks = (rows + step - 1) / step;
@@ -270,7 +261,8 @@ __device__ void adjoint_products(const AdjointArgs<T, R>& a, const AdjointBlock<
   }
 }
 
-/// Adjoint of DIFF = |(G0 x, G1 x)|: adds diff_bar G_d x / DIFF to the cotangents of the derivatives; 0 where DIFF is 0.
+/// Adjoint of DIFF = |(G0 x, G1 x)|: adds diff_bar G_d x / DIFF to the cotangents of the derivatives; 0 where DIFF is
+/// 0.
 template <class T, int R>
 __device__ void adjoint_diff(const AdjointArgs<T, R>& a, const AdjointBlock<T>& b, const CellList& list) {
   const FeatureBlocks blocks(a.step.perception);
@@ -311,13 +303,13 @@ __device__ void adjoint_write_partial(const AdjointArgs<T, R>& a, const T* sums,
 }
 
 /// Block k takes the tiles k, k + gridDim, ... and of each only the cells that fire and live, 64 at a time.
-template <class T, int R>
-__global__ void __launch_bounds__(kAdjointThreads) adjoint_kernel(const __grid_constant__ AdjointArgs<T, R> a) {
+template <class T, int R, bool kNetInShared>
+__global__ void __launch_bounds__(kAdjointThreads, 1) adjoint_kernel(const __grid_constant__ AdjointArgs<T, R> a) {
   __shared__ CellList list;
   const StepData<T>& s = a.step;
   const NetPlan& net = a.plan.net;
   T* const shared = dynamic_shared<T>();
-  AdjointBlock<T> b{shared,
+  AdjointBlock<T> b{kNetInShared ? shared : a.net,
                     shared + a.plan.tile,
                     shared + a.plan.p,
                     shared + a.plan.u,
@@ -327,7 +319,7 @@ __global__ void __launch_bounds__(kAdjointThreads) adjoint_kernel(const __grid_c
                     {},
                     0,
                     0};
-  stage_network(s, net, {s.outputs, 0, 1}, b.net);
+  if constexpr (kNetInShared) stage_network(s, net, {s.outputs, 0, 1}, shared, int(threadIdx.x) / kWarp, kAdjointWarps);
   for (int i = int(threadIdx.x); i < net.size; i += kAdjointThreads) b.sums[i] = 0;
   for (int i = int(blockIdx.x); i < a.tiles.count; i += int(gridDim.x)) {
     b.t = a.tiles.at(i);
@@ -364,51 +356,5 @@ __global__ void __launch_bounds__(kAdjointThreads) adjoint_kernel(const __grid_c
   __syncthreads();
   adjoint_write_partial(a, b.sums, a.partials + blockIdx.x * ParamOffsets(s).size);
 }
-
-/// x_bar = y_bar + P^T p_bar, in gather form over the cells that read this one.
-template <class T, int R>
-struct StateBar {
-  StepData<T> s;
-  Stencils<T, R> stencils;
-  View<const T> next_bar;     // (n, C, h, w)
-  const unsigned char* keep;  // (n, h, w) or null
-  View<const T> p_bar;        // (n, FeatureBlocks.count C, h, w)
-  View<T> x_bar;              // (n, C, h, w)
-
-  template <bool kInside>
-  __device__ T gather(const Lattice<kInside>& lattice, int n, int c, int y, int x) const {
-    const FeatureBlocks blocks(s.perception);
-    const int C = s.shape.c, w = s.shape.w;
-    const auto rows = [&](int block) { return block < 0 ? nullptr : p_bar.plane(n, block * C + c); };
-    const T *g0 = rows(blocks.grad), *av = rows(blocks.av), *lap = rows(blocks.lap);
-    const T* g1 = blocks.grad < 0 ? nullptr : rows(blocks.grad + 1);
-    const T sum = blocks.id < 0 ? T(0) : rows(blocks.id)[std::size_t(y) * w + x];
-    if (g0 == nullptr && av == nullptr && lap == nullptr) return sum;
-    return sum + lattice.template fold<T>(stencils.radius(), y, x, [&](int i, int j, int da, int db) {
-      const std::size_t at = std::size_t(i) * w + j;
-      const int tap = stencils.at(da, db), turned = stencils.at(db, da);
-      T value = 0;
-      if (g0 != nullptr) {
-        value += stencils.grad[stencils.axis0_first ? turned : tap] * g0[at];
-        value += stencils.grad[stencils.axis0_first ? tap : turned] * g1[at];
-      }
-      if (av != nullptr) value += stencils.average[tap] * av[at];
-      if (lap != nullptr) value += stencils.lap[tap] * lap[at];
-      return value;
-    });
-  }
-
-  __device__ void operator()(std::size_t index) const {
-    const std::size_t plane = s.shape.plane(), cell = index % plane;
-    const int c = int(index / plane % s.shape.c), n = int(index / plane / s.shape.c);
-    const int y = int(cell / s.shape.w), x = int(cell % s.shape.w), reach = stencils.radius() + 1;
-    const bool kept = keep == nullptr || keep[n * plane + cell];
-    const T y_bar = kept ? s.bounded_adjoint(n, c, y, x, next_bar.data[index]) : T(0);
-    const bool inside = y >= reach && y < s.shape.h - reach && x >= reach && x < s.shape.w - reach;
-    x_bar.data[index] =
-        y_bar + (inside ? gather(Lattice<true>{s.shape.h, s.shape.w, s.perception.padding}, n, c, y, x)
-                        : gather(Lattice<false>{s.shape.h, s.shape.w, s.perception.padding}, n, c, y, x));
-  }
-};
 
 }  // namespace mg::nca::cuda

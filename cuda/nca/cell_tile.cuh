@@ -67,7 +67,8 @@ struct CellList {
   int count;
 };
 
-/// Fills the list from work(y, x), asked for cells inside the lattice only. All threads of the block; ends with a barrier.
+/// Fills the list from work(y, x), asked for cells inside the lattice only. All threads of the block; ends with a
+/// barrier.
 template <class Work>
 __device__ void list_cells(Shape shape, const Tile& t, CellList& list, const Work& work) {
   for (int i = int(threadIdx.x); i < kTileCells; i += int(blockDim.x)) {
@@ -111,23 +112,46 @@ struct OutputRows {
   int count, first, gate;  ///< row r of the staged W1 is output first + r gate
 };
 
+/// Copies the network to `net`, shared out over `warps` warps of which this thread's is number `warp`.
 template <class T>
-__device__ void stage_network(const StepData<T>& s, const NetPlan& plan, const OutputRows& rows, T* net) {
-  const int warp = int(threadIdx.x) / kWarp, warps = int(blockDim.x) / kWarp;
+__device__ void stage_network(const StepData<T>& s, const NetPlan& plan, const OutputRows& rows, T* net, int warp,
+                              int warps) {
+  const int lane = lane_of_thread();
   for (int j = warp; j < plan.hidden; j += warps)
-    for (int f = lane_of_thread(); f < plan.w0_pitch; f += kWarp)
+    for (int f = lane; f < plan.w0_pitch; f += kWarp)
       net[j * plan.w0_pitch + f] = j < s.hidden && f < s.features ? s.w0[std::size_t(j) * s.features + f] : T(0);
   for (int r = warp; r < plan.outputs; r += warps)
-    for (int j = lane_of_thread(); j < plan.w1_pitch; j += kWarp)
+    for (int j = lane; j < plan.w1_pitch; j += kWarp)
       net[plan.w1 + r * plan.w1_pitch + j] =
           r < rows.count && j < s.hidden ? s.w1[std::size_t(rows.first + r * rows.gate) * s.hidden + j] : T(0);
-  for (int j = int(threadIdx.x); j < plan.hidden; j += int(blockDim.x))
+  for (int j = warp * kWarp + lane; j < plan.hidden; j += warps * kWarp)
     net[plan.b0 + j] = s.b0 && j < s.hidden ? s.b0[j] : T(0);
-  for (int r = int(threadIdx.x); r < plan.outputs; r += int(blockDim.x))
+  for (int r = warp * kWarp + lane; r < plan.outputs; r += warps * kWarp)
     net[plan.b1 + r] = s.b1 && r < rows.count ? s.b1[rows.first + r * rows.gate] : T(0);
 }
 
-/// z -> act(z) in shared memory for 8 kRows rows that this very lane stored with store_rows; relu acts in registers before.
+/// Which kernels come in a version with the network in shared memory.
+template <class T, int R>
+inline constexpr bool kStageNetwork = sizeof(T) == 4 && R == 1;
+
+/// A network too large to share a block's memory with its cells is padded once per step in global memory instead, and
+/// read through the L1 cache. So is every network in double and with wide stencils, where only the numbers matter.
+template <class T>
+__global__ void pack_network_kernel(StepData<T> s, NetPlan plan, OutputRows rows, T* net) {
+  const int warps = int(blockDim.x) / kWarp;
+  stage_network(s, plan, rows, net, int(blockIdx.x) * warps + int(threadIdx.x) / kWarp, int(gridDim.x) * warps);
+}
+template <class T>
+const T* packed_network(cudaStream_t stream, const StepData<T>& s, const NetPlan& plan, const OutputRows& rows,
+                        const char* name, Workspace& workspace) {
+  constexpr unsigned kBlocks = 32, kThreads = 256;
+  T* net = workspace.get<T>({Backend::cuda, stream}, name, std::size_t(plan.size));
+  launch("nca_pack_network", {dim3(kBlocks), dim3(kThreads)}, stream, pack_network_kernel<T>, s, plan, rows, net);
+  return net;
+}
+
+/// z -> act(z) in shared memory for 8 kRows rows that this very lane stored with store_rows; relu acts in registers
+/// before.
 template <int kRows, class T>
 __device__ void store_activated(Activation activation, T (&sums)[kRows][kColumns], T* to, int pitch) {
   if (activation == Activation::relu) {

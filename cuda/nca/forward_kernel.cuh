@@ -4,7 +4,7 @@
 // The fused forward step: one kernel reads the state once and writes it once.
 namespace mg::nca::cuda {
 
-/// 4 warps. With C 16, F 48, H 128 in float a block takes 108 KiB of shared memory (33 network, 21 tile, 54 rows of the
+/// 4 warps. With C 16, F 48, H 128 in float a block takes 110 KiB of shared memory (35 network, 21 tile, 54 rows of the
 /// warps), so two blocks, 8 warps, share an SM; the register tiles give each warp 32 independent FMA chains.
 constexpr int kForwardThreads = 128, kForwardWarps = kForwardThreads / kWarp;
 constexpr int kHiddenGroup = 32;      ///< hidden rows a warp keeps at once
@@ -14,14 +14,16 @@ constexpr int kRowPitch = kWarp + 4;  ///< of rows over the 32 cells of a warp, 
 struct ForwardPlan {
   NetPlan net;
   TileShape tile_shape;
+  int row_sets;  ///< warps that have rows of their own and so run the network; the others help with the tile
   int tile, rows, rows_per_warp, size;
-  ForwardPlan(int channels, int scale, int features, int hidden, int outputs)
+  ForwardPlan(int channels, int scale, int features, int hidden, int outputs, bool net_in_shared, int sets)
       : net(round_up(features, 4), round_up(hidden, 16), round_up(outputs, 8)),
         tile_shape(scale),
-        tile(net.size),
+        row_sets(sets),
+        tile(net_in_shared ? net.size : 0),
         rows(round_up(tile + channels * tile_shape.plane(), 4)),
         rows_per_warp((net.features + kHiddenGroup + net.outputs) * kRowPitch),
-        size(rows + kForwardWarps * rows_per_warp) {}
+        size(rows + sets * rows_per_warp) {}
 };
 
 template <class T, int R>
@@ -31,6 +33,7 @@ struct ForwardArgs {
   ForwardPlan plan;
   TileGrid tiles;
   OutputRows outputs;
+  const T* net;  // packed, where it is not in shared memory
   View<const T> x;
   View<T> next;  // null data: only alpha is wanted
   T* alpha;      // (n, h, w), null without the alive test
@@ -149,15 +152,17 @@ struct AliveBefore {
 
 /// One tile per block, one run of 32 cells per warp and turn. Only cells that may fire, and with the alive test only
 /// those near a living cell, go through the network: with one draw per cell and fire rate 0.5 that is half the work.
-template <class T, int R>
-__global__ void __launch_bounds__(kForwardThreads) forward_kernel(const __grid_constant__ ForwardArgs<T, R> a) {
+template <class T, int R, bool kNetInShared>
+__global__ void __launch_bounds__(kForwardThreads, 2) forward_kernel(const __grid_constant__ ForwardArgs<T, R> a) {
   __shared__ CellList list;
   __shared__ AliveBefore<T> before;
-  T* const net = dynamic_shared<T>();
-  T* const tile = net + a.plan.tile;
+  T* const shared = dynamic_shared<T>();
+  const T* const net = kNetInShared ? shared : a.net;
+  T* const tile = shared + a.plan.tile;
+  const int warp = int(threadIdx.x) / kWarp, lane = lane_of_thread();
   const StepData<T>& s = a.step;
   const Tile t = a.tiles.at(int(blockIdx.x));
-  stage_network(s, a.plan.net, a.outputs, net);
+  if constexpr (kNetInShared) stage_network(s, a.plan.net, a.outputs, shared, warp, kForwardWarps);
   load_tile(a.x, s.perception.padding, a.plan.tile_shape, t, tile);
   if (s.alive) {
     before.fill(s, a.x, t);
@@ -167,12 +172,12 @@ __global__ void __launch_bounds__(kForwardThreads) forward_kernel(const __grid_c
              [&](int y, int x) { return s.may_fire(t.n, y, x) && (!s.alive || before.near(t, y, x)); });
   forward_idle(a, t, tile, list);
 
-  const int warp = int(threadIdx.x) / kWarp, lane = lane_of_thread();
+  if (warp >= a.plan.row_sets) return;
   WarpRows<T> rows;
-  rows.p = net + a.plan.rows + warp * a.plan.rows_per_warp;
+  rows.p = shared + a.plan.rows + warp * a.plan.rows_per_warp;
   rows.hidden = rows.p + a.plan.net.features * kRowPitch;
   rows.u = rows.hidden + kHiddenGroup * kRowPitch;
-  for (int first = warp * kWarp; first < list.count; first += kForwardThreads) {
+  for (int first = warp * kWarp; first < list.count; first += a.plan.row_sets * kWarp) {
     const int cell = first + lane < list.count ? list.number[first + lane] : -1;
     forward_features(a, tile, cell, rows.p);
     __syncwarp();
@@ -196,18 +201,32 @@ __global__ void __launch_bounds__(kForwardThreads) forward_kernel(const __grid_c
 /// Starts the kernel, or returns false when the automaton does not fit. With null `next.data` only alpha is computed.
 template <class T, int R>
 bool launch_forward(cudaStream_t stream, const StepData<T>& s, const Stencils<T, R>& stencils, View<const T> x,
-                    View<T> next, T* alpha) {
+                    View<T> next, T* alpha, Workspace& workspace) {
   const bool alpha_only = next.data == nullptr;
+  const char* const name = alpha_only ? "nca_alpha" : "nca_forward";
   const OutputRows rows =
       alpha_only ? OutputRows{s.gated ? 2 : 1, s.alive_channel, s.shape.c} : OutputRows{s.outputs, 0, 1};
-  const ForwardPlan plan(s.shape.c, stencils.radius(), s.features, s.hidden, rows.count);
-  const std::size_t bytes = plan.size * sizeof(T);
-  if (bytes + sizeof(CellList) + sizeof(AliveBefore<T>) > shared_limit()) return false;
-  const ForwardArgs<T, R> args{s, stencils, plan, TileGrid(s.shape), rows, x, next, alpha};
-  allow_shared(forward_kernel<T, R>, bytes);
-  launch(alpha_only ? "nca_alpha" : "nca_forward", {dim3(unsigned(args.tiles.count)), dim3(kForwardThreads), bytes},
-         stream, forward_kernel<T, R>, args);
-  return true;
+  const std::size_t limit = shared_limit() - sizeof(CellList) - sizeof(AliveBefore<T>);
+  const TileGrid tiles(s.shape);
+  const auto fits = [&](bool in_shared, int sets) {
+    return ForwardPlan(s.shape.c, stencils.radius(), s.features, s.hidden, rows.count, in_shared, sets).size *
+               sizeof(T) <=
+           limit;
+  };
+  const auto start = [&](auto kernel, bool in_shared, int sets) {
+    const ForwardPlan plan(s.shape.c, stencils.radius(), s.features, s.hidden, rows.count, in_shared, sets);
+    const T* net = in_shared ? nullptr : packed_network(stream, s, plan.net, rows, "nca.net", workspace);
+    allow_shared(kernel, plan.size * sizeof(T));
+    launch(name, {dim3(unsigned(tiles.count)), dim3(kForwardThreads), plan.size * sizeof(T)}, stream, kernel,
+           ForwardArgs<T, R>{s, stencils, plan, tiles, rows, net, x, next, alpha});
+    return true;
+  };
+  if constexpr (kStageNetwork<T, R>)
+    for (int sets = kForwardWarps; sets > 2; --sets)
+      if (fits(true, sets)) return start(forward_kernel<T, R, true>, true, sets);
+  for (int sets = kForwardWarps; sets > 0; --sets)
+    if (fits(false, sets)) return start(forward_kernel<T, R, false>, false, sets);
+  return false;
 }
 
 }  // namespace mg::nca::cuda

@@ -6,12 +6,12 @@
 // l owns the cells 4 (l / 8) + {0..3} and 16 + 4 (l / 8) + {0..3}, so that its 8 values of a row are two 16-byte loads,
 // and with l % 8 some of the rows.
 //
-// Cost with four rows per lane (32 rows x 32 cells, 32 sums per lane): per 4 steps of the inner dimension 4 weight and 8
-// cell loads of 16 bytes feed 128 FMA, 10.7 FMA per load instruction; an SM issues one shared load and four FMA
+// Cost with four rows per lane (32 rows x 32 cells, 32 sums per lane): per 4 steps of the inner dimension 4 weight and
+// 8 cell loads of 16 bytes feed 128 FMA, 10.7 FMA per load instruction; an SM issues one shared load and four FMA
 // instructions per cycle, so the loads fill 37 % of their slots. With two rows per lane 6.4 FMA per load, 62 %.
 //
-// Bank rule: a pitch is 4 (mod 8) elements of 4 bytes. Then the 8 lanes of a quarter warp, which touch 8 consecutive rows
-// at one column, hit 8 different 16-byte bank groups.
+// Bank rule: a pitch is 4 (mod 8) elements of 4 bytes. Then the 8 lanes of a quarter warp, which touch 8 consecutive
+// rows at one column, hit 8 different 16-byte bank groups.
 namespace mg::nca::cuda {
 
 constexpr int kWarp = 32;

@@ -7,7 +7,7 @@ template <class T, int R>
 bool tiled_step_at(cudaStream_t stream, const NcaSpec& spec, const StepData<T>& s, const StencilSet<T>& set,
                    View<const T> x, View<T> next, Workspace& workspace) {
   T* alpha = spec.alive ? workspace.get<T>({Backend::cuda, stream}, "nca.alpha", s.shape.cells()) : nullptr;
-  if (!launch_forward(stream, s, stencils_of<T, R>(set), x, next, alpha)) return false;
+  if (!launch_forward(stream, s, stencils_of<T, R>(set), x, next, alpha, workspace)) return false;
   if (spec.alive) finish_alive(stream, s, x, alpha, next);
   return true;
 }

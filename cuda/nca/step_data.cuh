@@ -50,6 +50,7 @@ struct StepData {
       bits = 15;
     } else {
       const Philox4 words = fire.words(n, fire.per_cell ? 0 : first / 4, cell(y, x), std::uint32_t(shape.plane()));
+      MG_UNROLL
       for (int k = 0; k < 4; ++k) bits |= unsigned(fire.fires(words, k)) << k;
     }
     return bits;
@@ -111,11 +112,11 @@ struct ParamOffsets {
         size(b1 + (s.b1 ? s.outputs : 0)) {}
 };
 
-/// What the step does after y is known, where the alive test is on: cells that are not alive in x and in y become 0, then
-/// the boundary acts. `alpha` holds the alive channel of y, (n, h, w), apart from `next`, so that no cell reads what its
-/// neighbour already zeroed.
-/// Two kernels, not one: alpha of the neighbours recomputed in a halo would cost their whole network, 30 % more cells for a
-/// tile of 8x32; the second kernel moves 8 bytes per cell and writes only the cells that die.
+/// What the step does after y is known, where the alive test is on: cells that are not alive in x and in y become 0,
+/// then the boundary acts. `alpha` holds the alive channel of y, (n, h, w), apart from `next`, so that no cell reads
+/// what its neighbour already zeroed. Two kernels, not one: alpha of the neighbours recomputed in a halo would cost
+/// their whole network, 30 % more cells for a tile of 8x32; the second kernel moves 8 bytes per cell and writes only
+/// the cells that die.
 template <class T>
 void finish_alive(cudaStream_t stream, const StepData<T>& step, View<const T> x, const T* alpha, View<T> next);
 
@@ -123,7 +124,8 @@ void finish_alive(cudaStream_t stream, const StepData<T>& step, View<const T> x,
 template <class T>
 void keep_mask(cudaStream_t stream, const StepData<T>& step, View<const T> x, const T* alpha, unsigned char* keep);
 
-/// params_bar[i] += sum over slots of partials[slot][place(i)], in the order of the slots within groups of a fixed size.
+/// params_bar[i] += sum over slots of partials[slot][place(i)], in the order of the slots within groups of a fixed
+/// size.
 /// @param partials (slots, pitch)
 template <class T>
 void add_partials(cudaStream_t stream, std::size_t count, const T* partials, int slots, std::size_t pitch,
