@@ -27,7 +27,8 @@ template <class F>
 void for_plane_cells(Shape shape, const F& f) {
   const std::size_t cells = shape.plane();
   for_parts(std::size_t(shape.n) * std::size_t(shape.c), shape.size(), [&](std::size_t plane, int) {
-    for (std::size_t i = 0; i < cells; ++i) f(plane, i);
+    const F own = f;  // a copy whose members no store can change: the loop becomes vector code
+    for (std::size_t i = 0; i < cells; ++i) own(plane, i);
   });
 }
 
