@@ -22,6 +22,12 @@ train::ImageModel image_model(const Config& model, int observed) {
   return image;
 }
 
+namespace {
+
+constexpr int kCompareEvery = 7;  // steps; odd and prime, so that every step of a rollout has its turn
+
+}  // namespace
+
 template <class T>
 Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
     : exec(where), seed(std::uint64_t(root.get<std::int64_t>("seed"))) {
@@ -41,15 +47,15 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
       model.boundary != train::ImageModel::Boundary::none)
     rollout_system =
         std::make_unique<nca::PreBoundarySystem<T>>(nca::nca_spec(root.at("model"), root.at("model").type() == "gnca"));
-  constexpr int kCompareEvery = 8;  // steps
   if (checked)
     rollout_system = std::make_unique<train::CheckedSystem<T>>(
         rollout_system ? std::move(rollout_system) : all.systems.create(root.at("model")), kCompareEvery);
   std::vector<T> params(system->param_layout().size());
   system->initialise(seed, params);
+  auto training = train::trainer_options(root.at("train"));
   trainer = std::make_unique<train::Trainer<T>>(exec, rollout_system ? *rollout_system : *system, *augmenter,
-                                                std::move(objectives), *optimiser,
-                                                train::trainer_options(root.at("train")), seed, params);
+                                                std::move(objectives), *optimiser, training, seed, params);
+  for (std::size_t g = 0; g < augmenter->groups().size(); ++g) trainer->plan(g, augmenter->steps(0));
 }
 
 template struct Experiment<float>;

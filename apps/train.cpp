@@ -114,7 +114,9 @@ template <class T>
 void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory& run) {
   const auto& data = e.data.front();
   train::MediaOptions media;
-  media.steps = e.augmenter->steps(0) * int(data.frames.size() - 1);
+  media.steps = 0;
+  for (int i = 0; i < 32; ++i) media.steps = std::max(media.steps, e.augmenter->steps(i));
+  media.steps *= int(data.frames.size() - 1);
   media.premultiplied = root.at("data").get<bool>("premultiply");
   media.seed = e.seed;
   media.iteration = e.trainer->iteration();
@@ -137,6 +139,9 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
   try {
     const std::int64_t start = work.resume(place.from ? &*place.from : nullptr);
     log::info("{} in {}", start > 0 ? "going on from step " + std::to_string(start) : "training", run.path().string());
+    for (std::size_t g = 0; g < e.augmenter->groups().size(); ++g)
+      log::info("{} samples of {} x {}, {}", e.augmenter->groups()[g].count, e.augmenter->groups()[g].grid.h,
+                e.augmenter->groups()[g].grid.w, e.trainer->plan(g, e.augmenter->steps(start)).describe());
     const auto end = work.run();
     progress.finish();
     if (end == train::SessionEnd::stopped) {

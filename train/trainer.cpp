@@ -50,7 +50,12 @@ const MemoryPlan& Trainer<T>::plan(std::size_t group, int steps) {
   const std::size_t bytes = rollouts_[group].bytes_of_state();
   const double share = double(bytes) / double(state_bytes_);
   const auto budget = std::size_t(double(options_.memory_budget) * share);
-  return known.emplace(steps, plan_rollout(steps, bytes, budget, options_.memory, options_.memory_slots)).first->second;
+  try {
+    const auto plan = plan_rollout(steps, bytes, budget, options_.memory, options_.memory_slots);
+    return known.emplace(steps, plan).first->second;
+  } catch (const std::invalid_argument& error) {
+    throw ConfigError(std::string("train.memory: ") + error.what());
+  }
 }
 
 template <class T>

@@ -69,7 +69,7 @@ class Trainer {
     return gradient_.to_vector();
   }  ///< of the last step, maybe scaled by the optimiser
   const std::vector<Rollout<T>>& rollouts() const { return rollouts_; }
-  /// The memory plan of one group for rollouts of `steps` steps.
+  /// The memory plan of one group for rollouts of `steps` steps. @throws ConfigError when the budget is too small
   const MemoryPlan& plan(std::size_t group, int steps);
 
   /// Everything needed to go on bit for bit: parameters, optimiser, augmenter, best, counters.

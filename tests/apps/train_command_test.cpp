@@ -131,6 +131,9 @@ TEST_F(TrainCommand, BadInputLeavesNoRunDirectory) {
   EXPECT_EQ(train("run", {"--set", "data=null"}).code, 3);
   EXPECT_EQ(train("run", {"--set", "model.fire_rate=0"}).code, 3);
   EXPECT_EQ(train("run", {"--set", "model.boundary=hard"}).code, 4);  // without a mask
+  const auto tight = train("run", {"--set", "train.memory_budget=0.001"});
+  EXPECT_EQ(tight.code, 3);
+  EXPECT_NE(tight.err.find("train.memory: "), std::string::npos) << tight.err;
   std::ofstream(folder_ / "target.png") << "not a picture";
   EXPECT_EQ(train("run").code, 4);
   fs::remove(folder_ / "target.png");
@@ -186,7 +189,7 @@ TEST(ShippedConfigurations, ValidateAndTrainThreeSteps) {
     // Shorter rollouts and smaller pools than those that learn something.
     std::vector<std::string> arguments = {"train",     entry.path().string(),
                                           "--run-dir", (folder / entry.path().stem()).string(),
-                                          "--backend", "host",
+                                          "--backend", "host", "--threads", "1",
                                           "--set",     "train.iterations=3",
                                           "--set",     "checkpoint.fsync=false"};
     if (resolved["augment"]["type"] == "pool")
