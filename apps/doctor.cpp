@@ -11,6 +11,7 @@
 #include "apps/commands.hpp"
 #include "core/cpu.hpp"
 #include "core/device.hpp"
+#include "core/emoji.hpp"
 #include "core/file.hpp"
 #include "core/threads.hpp"
 
@@ -37,17 +38,6 @@ std::string proc_value(const char* file, const std::string& key) {
 std::uint64_t memory_bytes(const std::string& key) {
   const std::string text = proc_value("/proc/meminfo", key);
   return text.empty() ? 0 : std::stoull(text) * 1024;
-}
-
-std::string emoji_font() {
-  std::error_code error;
-  for (const char* root : {"/usr/share/fonts", "/usr/local/share/fonts"})
-    for (fs::recursive_directory_iterator it(root, fs::directory_options::skip_permission_denied, error), end;
-         it != end; it.increment(error)) {
-      if (error) break;
-      if (it->path().filename().string().find("NotoColorEmoji") != std::string::npos) return it->path().string();
-    }
-  return "";
 }
 
 ordered_json cpu_report() {
@@ -88,7 +78,8 @@ ordered_json diagnose() {
   report["cpu"] = cpu_report();
   report["memory"] = {{"total", memory_bytes("MemTotal")}, {"available", memory_bytes("MemAvailable")}};
   report["cuda"] = cuda_report();
-  report["emoji_font"] = emoji_font();
+  const auto font = find_emoji_font();
+  report["emoji_font"] = font ? font->string() : "";
   report["disk"] = {{"path", fs::current_path().string()}, {"free", free_space(fs::current_path())}};
   return report;
 }

@@ -5,9 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.hpp"
+#include "apps/experiment.hpp"
 #include "apps/registries.hpp"
 #include "apps/simulation.hpp"
-#include "core/log.hpp"
+#include "train/feature_loss.hpp"
 
 namespace mg::apps {
 
@@ -27,12 +28,33 @@ double mean(const std::vector<double>& values) {
   return sum / double(values.size());
 }
 
-json spread(int t, const std::vector<double>& values) {
-  return {{"t", t},
-          {"mse", mean(values)},
-          {"min", *std::min_element(values.begin(), values.end())},
-          {"max", *std::max_element(values.begin(), values.end())}};
+/// The measure of training: the data loss of the configuration's objective, without regularisers.
+template <class T>
+std::unique_ptr<train::Loss<T>> training_loss(const Config& experiment, int observed) {
+  const auto model = image_model(experiment.at("model"), observed);
+  const auto options = train::objective_options(experiment.at("objective"), model);
+  return std::make_unique<train::FeatureLoss<T>>(train::make_loss<T>(options.loss, options.loss_compat), observed,
+                                                 options.grad_loss ? std::optional(model.perception) : std::nullopt,
+                                                 options.grad_weight);
 }
+
+/// Compares a simulation with one frame.
+template <class T>
+struct Judge {
+  const train::Loss<T>& loss;
+  const std::vector<float>& target;
+  int observed;
+
+  double mse(Simulation<T>& simulation) const { return mean(simulation.distances(target, observed)); }
+  json row(int t, Simulation<T>& simulation) const {
+    const auto distances = simulation.distances(target, observed);
+    return {{"t", t},
+            {"loss", mean(simulation.losses(loss, target, observed))},
+            {"mse", mean(distances)},
+            {"mse_min", *std::min_element(distances.begin(), distances.end())},
+            {"mse_max", *std::max_element(distances.begin(), distances.end())}};
+  }
+};
 
 double mean_square(const std::vector<float>& frame) {
   double sum = 0;
@@ -56,39 +78,37 @@ std::vector<int> doubling(int first, int until) {
 }
 
 template <class T>
-json persistence(Simulation<T>& simulation, const std::vector<float>& target, int observed, int first, int until) {
+json persistence(Simulation<T>& simulation, const Judge<T>& judge, int first, int until) {
   json table = json::array();
   for (const int t : doubling(first, until)) {
     simulation.advance(t - simulation.step());
-    table.push_back(spread(t, simulation.distances(target, observed)));
+    table.push_back(judge.row(t, simulation));
   }
   return table;
 }
 
 template <class T>
-json recovery(Simulation<T>& simulation, const EvalOptions& options, const std::vector<float>& target, int observed) {
-  const double before = mean(simulation.distances(target, observed));
+json recovery(Simulation<T>& simulation, const EvalOptions& options, const Judge<T>& judge) {
+  const double before = judge.mse(simulation);
   simulation.damage(options.damage);
   const int start = simulation.step();
-  const double after = mean(simulation.distances(target, observed));
-  json table = json::array({spread(0, simulation.distances(target, observed))}), regrown = nullptr;
-  constexpr int kStride = 10;
+  const double after = judge.mse(simulation), lost = after - before;
+  json table = json::array({judge.row(0, simulation)}), regrown = nullptr;
+  constexpr int kStride = 10, kRow = 50;
   double last = after;
   for (int t = kStride; t <= options.recovery; t += kStride) {
     simulation.advance(start + t - simulation.step());
-    const auto distances = simulation.distances(target, observed);
-    last = mean(distances);
+    last = judge.mse(simulation);
     if (regrown.is_null() && last <= 2 * before) regrown = t;
-    if (t % 50 == 0 || t == options.recovery) table.push_back(spread(t, distances));
+    if (t % kRow == 0 || t + kStride > options.recovery) table.push_back(judge.row(t, simulation));
   }
-  const double lost = after - before;
   return {{"kind", options.damage},
           {"at", start},
-          {"before", before},
-          {"after", after},
-          {"trace", table},
+          {"mse_before", before},
+          {"mse_after", after},
           {"score", lost > 0 ? json(std::clamp((after - last) / lost, 0.0, 1.0)) : json(nullptr)},
-          {"steps_to_twice_before", regrown}};
+          {"steps_to_twice_before", regrown},
+          {"trace", table}};
 }
 
 template <class T>
@@ -114,14 +134,16 @@ int evaluate(const EvalOptions& options, const GlobalOptions& global, const Mode
   }
   const Exec exec = make_exec(global);
 
+  const auto loss = training_loss<T>(*source.experiment, start.observed);
+  const Judge<T> judge{*loss, target, start.observed};
   Simulation<T> growth(exec, model, start, options.samples, source.seed);
-  json loss = json::array();
+  report["growth"] = json::array();
   for (int frame = 1; frame < frames; ++frame) {
     growth.advance(steps);
-    loss.push_back(spread(growth.step(), growth.distances(data.frames[std::size_t(frame)], start.observed)));
+    const Judge<T> of_frame{*loss, data.frames[std::size_t(frame)], start.observed};
+    report["growth"].push_back(of_frame.row(growth.step(), growth));
   }
-  report["loss"] = loss;
-  report["persistence"] = persistence(growth, target, start.observed, grown, until);
+  report["persistence"] = persistence(growth, judge, grown, until);
   const double first = report["persistence"].front()["mse"], end = report["persistence"].back()["mse"];
   const double empty = report["empty_mse"];
   // 1: as near to the target at the end as when just grown; 0: as far as an empty lattice
@@ -130,7 +152,7 @@ int evaluate(const EvalOptions& options, const GlobalOptions& global, const Mode
 
   Simulation<T> damaged(exec, model, start, options.samples, source.seed);
   damaged.advance(2 * grown);
-  report["damage"] = recovery(damaged, options, target, start.observed);
+  report["damage"] = recovery(damaged, options, judge);
   std::cout << report.dump(2) << "\n";
   return 0;
 }

@@ -1,5 +1,7 @@
 #include "apps/model.hpp"
 
+#include <fstream>
+
 #include "apps/registries.hpp"
 #include "apps/root_schema.hpp"
 #include "core/log.hpp"
@@ -42,6 +44,19 @@ ModelSource from_experiment(Config experiment) {
   return source;
 }
 
+[[noreturn]] void refer_to_import(const fs::path& file) {
+  throw CheckpointError(file.string() + ": a model of another project; convert it first: morphogen import " +
+                        file.string() + " -o model.safetensors");
+}
+
+/// Whether the first character that is not blank is '[': a Growing-NCA model, never a configuration.
+bool is_list(const fs::path& file) {
+  std::ifstream in(file);
+  char first = 0;
+  in >> first;
+  return first == '[';
+}
+
 ModelSource from_metadata(const fs::path& file, const GlobalOptions& options) {
   const TensorFile tensors = read_safetensors(file);
   const auto it = tensors.metadata.find("model");
@@ -73,10 +88,11 @@ ModelSource find_model(const fs::path& path, const std::string& config_file, con
   std::error_code error;
   if (!fs::exists(path, error)) throw CheckpointError(path.string() + ": no such file or folder");
   const std::string extension = path.extension().string();
-  if (extension == ".eqx")
-    throw CheckpointError(path.string() + ": a model of another project; convert it first: morphogen import " +
-                          path.string() + " --kernels ... -o model.safetensors");
-  if (extension == ".json" && !fs::is_directory(path, error)) return from_experiment(load_root_config(path, options));
+  if (extension == ".eqx") refer_to_import(path);
+  if (extension == ".json" && !fs::is_directory(path, error)) {
+    if (is_list(path)) refer_to_import(path);
+    return from_experiment(load_root_config(path, options));
+  }
 
   const fs::path weights = train::find_model_file(path);
   std::optional<fs::path> beside = run_configuration(fs::absolute(weights).parent_path());

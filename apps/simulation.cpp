@@ -177,6 +177,20 @@ std::vector<double> Simulation<T>::distances(const std::vector<float>& target, i
   return all;
 }
 
+template <class T>
+std::vector<double> Simulation<T>::losses(const train::Loss<T>& loss, const std::vector<float>& target, int observed) {
+  const auto& block = state_layout_.blocks().front();
+  std::vector<T> repeated;
+  for (int n = 0; n < samples_; ++n) repeated.insert(repeated.end(), target.begin(), target.end());
+  Buffer<T> targets(exec_, repeated.size()), out(exec_, std::size_t(samples_));
+  targets.upload(repeated);
+  const ConstStateView<T> now{states_[current_].data(), &state_layout_, samples_};
+  loss.value(exec_, now.field(0), {targets.data(), {samples_, observed, block.dims.at(1), block.dims.at(2)}}, {},
+             out.data(), workspace_);
+  const auto values = out.to_vector();
+  return {values.begin(), values.end()};
+}
+
 #define MG_INSTANTIATE(T)                                                                              \
   template Start<T> make_start(const ModelSource&, const System<T>&, std::optional<Grid>, int sample); \
   template class Simulation<T>;

@@ -7,6 +7,7 @@
 #include "core/buffer.hpp"
 #include "core/image.hpp"
 #include "train/augmenter.hpp"
+#include "train/loss.hpp"
 
 namespace mg::apps {
 
@@ -52,6 +53,8 @@ class Simulation {
   Planes planes(int sample) const;                                        ///< of the first block, (C, h, w)
   /// Mean squared difference of the observed channels to `target` (observed, h, w), one number per sample.
   std::vector<double> distances(const std::vector<float>& target, int observed) const;
+  /// A loss of training between the samples and `target`, one number per sample.
+  std::vector<double> losses(const train::Loss<T>& loss, const std::vector<float>& target, int observed);
 
  private:
   Exec exec_;

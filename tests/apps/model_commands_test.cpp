@@ -101,7 +101,9 @@ TEST_F(ModelCommands, EvalReportsAllScores) {
   ASSERT_EQ(result.code, 0) << result.err;
   const auto report = json::parse(result.out);
   EXPECT_EQ(report["steps_per_frame"], 3);
-  EXPECT_EQ(report["loss"].size(), 1u);
+  ASSERT_EQ(report["growth"].size(), 1u);
+  EXPECT_GT(report["growth"][0]["loss"].get<double>(), 0);
+  EXPECT_LE(report["growth"][0]["mse_min"], report["growth"][0]["mse"]);
   EXPECT_EQ(report["persistence"].back()["t"], 20);
   EXPECT_EQ(report["damage"]["at"], 6);
   EXPECT_NEAR(report["empty_mse"].get<double>(), 2.0 * 16 / (4 * 144), 1e-12);
@@ -127,6 +129,9 @@ TEST_F(ModelCommands, ModelsOfOtherProjectsAreReferredToImport) {
   EXPECT_EQ(result.code, 8);
   EXPECT_NE(result.err.find("convert it first: morphogen import"), std::string::npos);
   EXPECT_EQ(run_morphogen({"import", path("model.eqx"), "--kernels", "ID"}).code, 4);
+  std::ofstream(path("model.json")) << "\n [{\"in_ch\": 48}]";
+  EXPECT_EQ(run_morphogen({"eval", path("model.json")}).code, 8);
+  EXPECT_EQ(run_morphogen({"import", path("model.json")}).code, 4);
 }
 
 class ImportOracle : public ModelCommands {};
