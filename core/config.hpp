@@ -24,9 +24,9 @@ class Config {
   T get(std::string_view key) const {
     return member(key).template get<T>();
   }
-  Config at(std::string_view key) const;                  ///< a nested object or variant
-  std::vector<Config> list(std::string_view key) const;   ///< a list of objects or variants
-  bool has(std::string_view key) const;                   ///< present and not null
+  Config at(std::string_view key) const;                 ///< a nested object or variant
+  std::vector<Config> list(std::string_view key) const;  ///< a list of objects or variants
+  bool has(std::string_view key) const;                  ///< present and not null
   std::string type() const { return get<std::string>("type"); }
 
   const nlohmann::json& json() const { return value_; }

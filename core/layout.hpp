@@ -47,8 +47,7 @@ struct StateView {
     return {block(index), {batch, d.at(0), d.at(1), d.at(2)}};
   }
   template <class U>
-    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
-  operator StateView<U>() const {
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) operator StateView<U>() const {
     return {data, layout, batch};
   }
 };

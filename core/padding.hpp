@@ -15,8 +15,10 @@ inline constexpr std::string_view kPaddingNames[] = {"ZEROS", "REFLECT", "REPLIC
 MG_HD int padded_index(Padding padding, int k, int n) {
   if (k >= 0 && k < n) return k;
   switch (padding) {
-    case Padding::zeros: return -1;
-    case Padding::replicate: return k < 0 ? 0 : n - 1;
+    case Padding::zeros:
+      return -1;
+    case Padding::replicate:
+      return k < 0 ? 0 : n - 1;
     case Padding::circular: {
       const int r = k % n;
       return r < 0 ? r + n : r;

@@ -11,9 +11,9 @@ namespace mg {
 struct PerceptionSpec {
   bool id = true, diff = false, grad = false, av = false, lap = true;
   Padding padding = Padding::circular;
-  int scale = 1;       ///< stencils are (2 scale + 1)^2
-  int smoothing = 1;   ///< 0 or 1; used at scale 1 only
-  double dx = 1;       ///< cell size [length]
+  int scale = 1;                         ///< stencils are (2 scale + 1)^2
+  int smoothing = 1;                     ///< 0 or 1; used at scale 1 only
+  double dx = 1;                         ///< cell size [length]
   bool original_scaled_kernels = false;  ///< compat.scaled_kernels = "original" (scale >= 2 of the reference)
 
   int blocks() const { return int(id) + int(diff) + 2 * int(grad) + int(av) + int(lap); }

@@ -26,7 +26,16 @@ MG_HD Philox4 philox4x32(Philox4 counter, std::uint32_t key0, std::uint32_t key1
 
 /// What a random number is for. Two purposes never share a counter.
 enum class RandomPurpose : std::uint32_t {
-  fire = 1, init = 2, shift = 3, circle = 4, noise = 5, pool = 6, steps = 7, loss_samples = 8, run = 9, test = 15
+  fire = 1,
+  init = 2,
+  shift = 3,
+  circle = 4,
+  noise = 5,
+  pool = 6,
+  steps = 7,
+  loss_samples = 8,
+  run = 9,
+  test = 15
 };
 
 /// Counter-based stream: the numbers depend only on (seed, purpose, iteration, step, sample, site), so they are the

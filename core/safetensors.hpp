@@ -10,10 +10,10 @@ namespace mg {
 
 /// One tensor of a safetensors file, converted on request.
 struct Tensor {
-  std::string dtype;                 ///< "F64" "F32" "I64" "I32" "U8" "BOOL" ...
+  std::string dtype;  ///< "F64" "F32" "I64" "I32" "U8" "BOOL" ...
   std::vector<std::size_t> shape;
-  std::vector<std::byte> bytes;      ///< little endian, C order
-  std::size_t size() const;          ///< product of shape
+  std::vector<std::byte> bytes;           ///< little endian, C order
+  std::size_t size() const;               ///< product of shape
   std::vector<double> as_double() const;  ///< any numeric dtype, exact; @throws DataError otherwise
 };
 

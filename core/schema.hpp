@@ -27,15 +27,15 @@ struct Property {
   std::string name;
   Kind kind = Kind::text;
   std::string doc;
-  std::optional<nlohmann::json> fallback;   ///< default; none = required
-  bool nullable = false;                    ///< null is a legal value: not given
+  std::optional<nlohmann::json> fallback;  ///< default; none = required
+  bool nullable = false;                   ///< null is a legal value: not given
   IntegerRange integers;
   NumberRange numbers;
-  std::vector<std::string> choices;         ///< of choice
-  std::shared_ptr<const Schema> object;     ///< of object
+  std::vector<std::string> choices;                                             ///< of choice
+  std::shared_ptr<const Schema> object;                                         ///< of object
   std::vector<std::pair<std::string, std::shared_ptr<const Schema>>> variants;  ///< of variant: by "type"
-  std::string number_type, number_key;      ///< of variant: a bare number v stands for {"type": number_type, number_key: v}
-  std::shared_ptr<const Property> element;  ///< of list
+  std::string number_type, number_key;  ///< of variant: a bare number v stands for {"type": number_type, number_key: v}
+  std::shared_ptr<const Property> element;       ///< of list
   std::size_t min_size = 0, max_size = 1000000;  ///< of list
 
   /// The schema of variant `type`, or null.

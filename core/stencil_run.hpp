@@ -44,8 +44,12 @@ void run_stencil(const Exec& exec, const StencilSet<T>& set, Shape shape, const 
 }  // namespace mg
 
 /// All functors as X(name), for explicit instantiation.
-#define MG_STENCIL_OPS(X)                                                                                              \
-  X(Copy)                                                                                                              \
-  X(Correlate)                                                                                                         \
-  X(CorrelateAdjoint) X(Grad) X(GradAdjoint) X(GradNorm) X(GradNormAdjoint) X(Div) X(DivAdjoint) X(NonlinearDiffusion) \
-      X(NonlinearDiffusionAdjoint) X(MatDiff) X(MatDiffAdjoint)
+#define MG_STENCIL_OPS(X) \
+  X(Copy)                 \
+  X(Correlate)            \
+  X(CorrelateAdjoint)     \
+  X(Grad)                 \
+  X(GradAdjoint)          \
+  X(GradNorm)             \
+  X(GradNormAdjoint)      \
+  X(Div) X(DivAdjoint) X(NonlinearDiffusion) X(NonlinearDiffusionAdjoint) X(MatDiff) X(MatDiffAdjoint)

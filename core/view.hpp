@@ -32,10 +32,7 @@ struct View {
 
   /// View<T> -> View<const T>. A template, else nvcc warns about the identity conversion.
   template <class U>
-    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
-  MG_HD operator View<U>() const {
-    return {data, shape};
-  }
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) MG_HD operator View<U>() const { return {data, shape}; }
 };
 
 /// A parameter of this type is not used for template deduction, so a View<T> converts to it.

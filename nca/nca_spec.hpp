@@ -28,7 +28,8 @@ struct NcaSpec {
   FireMask fire_mask = FireMask::channel;
   bool alive = false;
   int alive_channel = 3;
-  double alive_threshold = 0.1;  ///< neighbours outside the lattice follow the perception's padding, zeros never count as alive
+  /// Neighbours outside the lattice follow the perception's padding; zeros never count as alive.
+  double alive_threshold = 0.1;
   Boundary boundary = Boundary::none;
   int boundary_channels = 1;  ///< m of a soft boundary
 

@@ -28,7 +28,8 @@ Schema train_schema() {
               "stop with a checkpoint and exit code 75 after so long; 0 = never")
       .choice("memory", "auto", {"auto", "store_all", "sqrt", "revolve"},
               "which states of a rollout are kept for its adjoint; the others are computed again")
-      .number("memory_budget", 0, {0, 1e9}, "for those states [MiB]; 0 = 80 % of the free memory for auto, else no limit")
+      .number("memory_budget", 0, {0, 1e9},
+              "for those states [MiB]; 0 = 80 % of the free memory for auto, else no limit")
       .integer("memory_slots", 0, {0, 1000000}, "states that revolve keeps; 0 = as many as fit");
 }
 

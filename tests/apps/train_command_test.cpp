@@ -189,7 +189,8 @@ TEST(ShippedConfigurations, ValidateAndTrainThreeSteps) {
     // Shorter rollouts and smaller pools than those that learn something.
     std::vector<std::string> arguments = {"train",     entry.path().string(),
                                           "--run-dir", (folder / entry.path().stem()).string(),
-                                          "--backend", "host", "--threads", "1",
+                                          "--backend", "host",
+                                          "--threads", "1",
                                           "--set",     "train.iterations=3",
                                           "--set",     "checkpoint.fsync=false"};
     if (resolved["augment"]["type"] == "pool")

@@ -15,7 +15,7 @@ namespace mg::test {
 struct Golden {
   std::string name;  ///< file stem
   TensorFile file;
-  nlohmann::json what;                                   ///< the whole case object
+  nlohmann::json what;  ///< the whole case object
   const nlohmann::json& params() const { return what.at("params"); }
   std::vector<double> values(const std::string& tensor) const { return file.at(tensor).as_double(); }
   std::vector<std::size_t> shape(const std::string& tensor) const { return file.at(tensor).shape; }
@@ -30,9 +30,9 @@ template <class A, class B>
 double relative_l2(const A& got, const B& want, std::string* where = nullptr);
 
 /// Fails with the worst index unless relative_l2 <= bound (or both are below `floor` in norm).
-#define MG_EXPECT_CLOSE(got, want, bound)                                              \
-  do {                                                                                 \
-    std::string mg_where_;                                                             \
+#define MG_EXPECT_CLOSE(got, want, bound)                                                \
+  do {                                                                                   \
+    std::string mg_where_;                                                               \
     EXPECT_LE(::mg::test::relative_l2((got), (want), &mg_where_), (bound)) << mg_where_; \
   } while (0)
 
