@@ -78,21 +78,23 @@ void CheckpointStore::write(const Checkpoint& c) {
   if (c.best)
     point("best.json",
           {{"directory", name}, {"file", "best.safetensors"}, {"step", c.best_step}, {"loss", c.best_loss}});
-  prune();
+  prune(name);
 }
 
 void CheckpointStore::point(const char* name, const json& target) const {
   write_file(directory_ / name, target.dump() + "\n", sync_);
 }
 
-void CheckpointStore::prune() const {
-  const auto all = list();
-  for (std::size_t k = std::size_t(keep_last_); k < all.size(); ++k) {
+void CheckpointStore::prune(const std::string& newest) const {
+  int kept = 0;
+  for (const auto& directory : list()) {
+    // Later steps than the one just written are damaged ones that the run went back from.
+    if (directory.filename().string() <= newest && ++kept <= keep_last_) continue;
     std::error_code error;
     // Renamed first, so that a half removed checkpoint is never taken for a damaged one.
-    const fs::path doomed = directory_ / (".tmp-old-" + all[k].filename().string());
-    fs::rename(all[k], doomed, error);
-    fs::remove_all(error ? all[k] : doomed, error);
+    const fs::path doomed = directory_ / (".tmp-old-" + directory.filename().string());
+    fs::rename(directory, doomed, error);
+    fs::remove_all(error ? directory : doomed, error);
   }
 }
 

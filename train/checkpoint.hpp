@@ -28,7 +28,8 @@ class CheckpointStore {
  public:
   CheckpointStore(std::filesystem::path directory, int keep_last, bool sync = true);
 
-  /// @throws IoError; whatever happens, the checkpoints that were there before stay valid
+  /// Removes what is older than keep_last, and what claims a later step: the run went back from it because it is damaged.
+  /// @throws IoError; the checkpoints that were there before stay valid then
   void write(const Checkpoint& checkpoint);
   /// The newest valid checkpoint; damaged ones are skipped with a warning in the log. None when there is none at all.
   /// @throws CheckpointError when there are some, but not one is valid
@@ -40,7 +41,7 @@ class CheckpointStore {
 
  private:
   void point(const char* name, const nlohmann::json& target) const;
-  void prune() const;
+  void prune(const std::string& newest) const;
 
   std::filesystem::path directory_;
   int keep_last_;

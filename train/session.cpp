@@ -27,11 +27,13 @@ Session<T>::Session(Trainer<T>& trainer, const Layout& param_layout, RunDirector
 template <class T>
 std::int64_t Session<T>::resume(const Checkpoint* from) {
   std::optional<Checkpoint> latest;
-  if (from == nullptr && (latest = store_.load_latest())) from = &*latest;
+  if (from == nullptr && (latest = store_.load_latest())) {
+    from = &*latest;
+    saved_at_ = from->step;
+  }
   if (from != nullptr) {
     require_same_fingerprint(from->fingerprint, options_.fingerprint);
     trainer_.restore(from->state);
-    saved_at_ = trainer_.iteration();
     rollbacks_ = trainer_.stream();
   }
   seconds_ = run_.rewind_metrics(trainer_.iteration());

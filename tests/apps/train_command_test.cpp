@@ -78,6 +78,16 @@ TEST_F(TrainCommand, SignalStopsWith75AndResumeIsBitEqual) {
   }
 }
 
+TEST_F(TrainCommand, SecondSignalExitsAtOnce) {
+  const pid_t child = start("run", {"--set", "augment.steps=1000000", "--set", "train.memory=sqrt"});
+  while (!fs::exists(folder_ / "run/STATUS.json")) ::usleep(5000);
+  ::usleep(200000);  // inside the first step, which takes minutes
+  ::kill(child, SIGINT);
+  ::usleep(50000);
+  ::kill(child, SIGINT);
+  EXPECT_EQ(wait(child), 130);
+}
+
 TEST_F(TrainCommand, SecondTrainerIsRefused) {
   const pid_t child = start("run", {"--set", "train.iterations=100000000"});
   wait_for_steps("run", 5);
@@ -102,6 +112,7 @@ TEST_F(TrainCommand, ResumeModes) {
   from.insert(from.end(), {"--resume", run_dir() + "/checkpoints/step-00000012"});
   ASSERT_EQ(train("branch", from).code, 0);
   expect_same_checkpoint("run", "branch", "step-00000016");
+  EXPECT_FALSE(fs::exists(run_dir("branch") + "/checkpoints/step-00000012"));
   const auto other = train("run", {"--set", "model.channels=7"});
   EXPECT_EQ(other.code, 8);
   EXPECT_NE(other.err.find("/model/channels: the checkpoint has 6, the configuration 7"), std::string::npos)

@@ -88,6 +88,11 @@ TEST_F(CheckpointTest, DamageFallsBackToTheOneBefore) {
   EXPECT_THROW(store.load_latest(), CheckpointError);
   store.write(make(50));  // repeats a damaged one
   EXPECT_EQ(store.load_latest()->step, 50);
+  // Going on from an older one drops what is damaged after it, even when only one may stay.
+  damage("step-00000050/meta.json");
+  CheckpointStore(folder_, 1).write(make(45));
+  EXPECT_EQ(store.load_latest()->step, 45);
+  EXPECT_EQ(store.list().size(), 1u);
 }
 
 TEST_F(CheckpointTest, OtherConfigurationIsRefusedByKey) {
