@@ -65,8 +65,6 @@ class Trainer {
   std::int64_t best_iteration() const { return best_iteration_; }
   std::vector<T> params() const { return params_.to_vector(); }
   std::vector<T> best_params() const { return best_params_.to_vector(); }
-    return gradient_.to_vector();
-  }  ///< of the last step, maybe scaled by the optimiser
   const std::vector<Rollout<T>>& rollouts() const { return rollouts_; }
   /// The memory plan of one group for rollouts of `steps` steps. @throws ConfigError when the budget is too small
   const MemoryPlan& plan(std::size_t group, int steps);
