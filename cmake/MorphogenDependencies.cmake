@@ -39,9 +39,16 @@ if(MG_EMULATION)
   add_library(mg_emulation STATIC ${emulation})
   target_include_directories(mg_emulation PUBLIC ${PROJECT_SOURCE_DIR}/tests/support/emulation
                                                  ${PROJECT_SOURCE_DIR}/tests/support/emulation/include)
-  target_compile_definitions(mg_emulation PUBLIC MG_CUDA_EMULATION=1)
+  target_compile_definitions(mg_emulation PUBLIC MG_CUDA_EMULATION=1
+                                          PRIVATE MG_EMULATION_BUILD_DIR="${PROJECT_BINARY_DIR}")
+  find_path(BOOST_CONTEXT_INCLUDE_DIR boost/context/detail/fcontext.hpp)
+  find_library(BOOST_CONTEXT_LIBRARY boost_context)
+  if(BOOST_CONTEXT_INCLUDE_DIR AND BOOST_CONTEXT_LIBRARY)  # else swapcontext, several times slower
+    target_compile_definitions(mg_emulation PRIVATE MG_EMULATION_BOOST=1)
+    target_link_libraries(mg_emulation PRIVATE ${BOOST_CONTEXT_LIBRARY})
+  endif()
   if(MG_SANITIZE MATCHES "thread")
-    target_compile_definitions(mg_emulation PRIVATE __SANITIZE_THREAD__=1)
+    target_compile_definitions(mg_emulation PRIVATE MG_EMULATION_TSAN=1)
     target_compile_options(mg_emulation PRIVATE -fno-sanitize=thread)
   endif()
 endif()

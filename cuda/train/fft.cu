@@ -19,13 +19,15 @@ namespace {
 #if defined(MG_CUDA_EMULATION)
 
 template <class T>
-void real_to_complex(CUstream_st*, View<const T> x, T* z, Workspace& workspace) {
+void real_to_complex(CUstream_st* stream, View<const T> x, T* z, Workspace& workspace) {
+  const emulation::LibraryCall scope(stream);
   host::rfft2<T>(x, z, workspace);
 }
 
 /// Like cuFFT: counts the inner columns twice, and asks for Hermitian columns where each is its own mirror image.
 template <class T>
-void complex_to_real(CUstream_st*, T* z, View<T> x, Workspace& workspace) {
+void complex_to_real(CUstream_st* stream, T* z, View<T> x, Workspace& workspace) {
+  const emulation::LibraryCall scope(stream);
   const int h = x.shape.h, w = x.shape.w, half = w / 2 + 1;
   for (int plane = 0; plane < x.shape.n * x.shape.c; ++plane)
     for (int k = 0; k < h; ++k)
