@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/cpu.hpp"
+#include "train/fft.hpp"
 
 namespace mg::apps {
 
@@ -60,6 +61,7 @@ nlohmann::json build_info() {
 #else
           {"freetype", false},
 #endif
+          {"fftw", train::host_fft_library().empty() ? nlohmann::json() : nlohmann::json(train::host_fft_library())},
           {"cuda", cuda}};
 }
 

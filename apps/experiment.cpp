@@ -4,6 +4,7 @@
 #include "nca/pre_boundary.hpp"
 #include "train/checked_system.hpp"
 #include "train/data.hpp"
+#include "train/fft.hpp"
 #include "train/train_config.hpp"
 
 namespace mg::apps {
@@ -26,6 +27,12 @@ namespace {
 
 constexpr int kCompareEvery = 7;  // steps; odd and prime, so that every step of a rollout has its turn
 
+void require_fft(const Config& objective, const Exec& exec) {
+  const std::string loss = objective.at("loss").type();
+  if (exec.backend == Backend::host && train::needs_fft(loss) && train::host_fft_library().empty())
+    objective.fail("loss", "\"" + loss + "\": " + train::kNoHostFft);
+}
+
 }  // namespace
 
 template <class T>
@@ -33,6 +40,7 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
     : exec(where), seed(std::uint64_t(root.get<std::int64_t>("seed"))) {
   const auto& all = registries<T>();
   if (!root.has("data")) root.fail("data", "training needs data; see \"morphogen config docs data\"");
+  require_fft(root.at("objective"), exec);
   system = all.systems.create(root.at("model"));
   data = train::load_data(root.at("data"));
   const train::AugmenterInputs<T> inputs{exec, system.get(), data, seed};

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "core/schema_export.hpp"
 #include "core/suggest.hpp"
+#include "train/fft.hpp"
 
 namespace mg::apps {
 
@@ -42,6 +43,12 @@ std::string first_sentence(const std::string& text) {
   return end == std::string::npos ? text : text.substr(0, end + 1);
 }
 
+/// What a choice lacks in this build, in brackets, or nothing.
+std::string lacking(const std::string& path, const std::string& name) {
+  if (path != "objective.loss" || !train::needs_fft(name) || !train::host_fft_library().empty()) return "";
+  return std::string(" [not on the host: ") + train::kNoHostFft + "]";
+}
+
 int list(const std::string& wanted, bool as_json) {
   std::vector<Kind> kinds;
   find_kinds("", root_schema(), kinds);
@@ -63,7 +70,8 @@ int list(const std::string& wanted, bool as_json) {
   for (const auto& kind : kinds) {
     std::cout << kind.path << "\n";
     for (const auto& [name, schema] : kind.property->variants) {
-      std::cout << "  " << name << ": " << (wanted.empty() ? first_sentence(schema->doc()) : schema->doc()) << "\n";
+      std::cout << "  " << name << ": " << (wanted.empty() ? first_sentence(schema->doc()) : schema->doc())
+                << lacking(kind.path, name) << "\n";
       if (!wanted.empty()) std::cout << plain_reference(*schema, "      ");
     }
   }

@@ -1,107 +1,139 @@
 #include "train/fft.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <string>
-#include <vector>
+#include <stdexcept>
 
-#include "core/threads.hpp"
+#include "core/error.hpp"
 #include "train/plane_ops_host.hpp"
 
+#if MG_WITH_FFTW
+#include <fftw3.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <new>
+#include <utility>
+#endif
+
+// The only file that calls FFTW.
 namespace mg::train {
+
+#if MG_WITH_FFTW
+
+std::string host_fft_library() { return fftwf_version; }
+
 namespace {
 
+/// FFTW's names in one precision.
 template <class T>
-struct Complex {
-  T re = 0, im = 0;
+struct Fftw;
+template <>
+struct Fftw<float> {
+  using Plan = fftwf_plan;
+  using Complex = fftwf_complex;
+  static constexpr auto plan_forward = fftwf_plan_dft_r2c_2d;
+  static constexpr auto plan_inverse = fftwf_plan_dft_c2r_2d;
+  static constexpr auto forward = fftwf_execute_dft_r2c;
+  static constexpr auto inverse = fftwf_execute_dft_c2r;
+  static constexpr auto destroy = fftwf_destroy_plan;
 };
-template <class T>
-Complex<T> operator+(Complex<T> a, Complex<T> b) {
-  return {a.re + b.re, a.im + b.im};
-}
-template <class T>
-Complex<T> operator*(Complex<T> a, Complex<T> b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+template <>
+struct Fftw<double> {
+  using Plan = fftw_plan;
+  using Complex = fftw_complex;
+  static constexpr auto plan_forward = fftw_plan_dft_r2c_2d;
+  static constexpr auto plan_inverse = fftw_plan_dft_c2r_2d;
+  static constexpr auto forward = fftw_execute_dft_r2c;
+  static constexpr auto inverse = fftw_execute_dft_c2r;
+  static constexpr auto destroy = fftw_destroy_plan;
+};
+
+/// The planner, and with it this cache, is not safe for threads; running a plan is.
+std::mutex& planner() {
+  static std::mutex mutex;
+  return mutex;
 }
 
-int smallest_factor(int n) {
-  for (int p : {4, 2, 3, 5})
-    if (n % p == 0) return p;
-  for (int p = 7; p * p <= n; p += 2)
-    if (n % p == 0) return p;
-  return n;
-}
-
-/// One complex transform of any length: decimation in time, one radix per level. Twiddle factors and scratch memory are
-/// the caller's.
+/// Plans of one plane by its size; they live as long as the process.
 template <class T>
-class Fft {
+class Plans {
  public:
-  /// @param twiddles  [n], filled
-  Fft(int n, bool inverse, Complex<T>* twiddles) : n_(n), twiddles_(twiddles) {
-    for (int k = 0; k < n; ++k) {
-      const double phi = (inverse ? 2 : -2) * 3.14159265358979323846 * k / n;
-      twiddles[k] = {T(std::cos(phi)), T(std::sin(phi))};
+  struct Pair {
+    typename Fftw<T>::Plan forward = nullptr, inverse = nullptr;
+  };
+
+  ~Plans() {
+    for (const auto& [size, pair] : pairs_) {
+      if (pair.forward != nullptr) Fftw<T>::destroy(pair.forward);
+      if (pair.inverse != nullptr) Fftw<T>::destroy(pair.inverse);
     }
   }
-  /// out[k] = sum_j in[j] w^(j k).
-  /// @param scratch  [n]
-  void run(const Complex<T>* in, Complex<T>* out, Complex<T>* scratch) const { level(in, out, n_, 1, scratch); }
+  /// FFTW_ESTIMATE times nothing, so the same size has the same plan, hence the same bits, in every run.
+  /// @param x, z  aligned like every array the plan will run on; neither read nor written
+  static Pair get(int h, int w, T* x, typename Fftw<T>::Complex* z) {
+    const std::lock_guard lock(planner());
+    static Plans plans;
+    Pair& pair = plans.pairs_[{h, w}];
+    if (pair.forward == nullptr) pair.forward = Fftw<T>::plan_forward(h, w, x, z, FFTW_ESTIMATE);
+    if (pair.inverse == nullptr) pair.inverse = Fftw<T>::plan_inverse(h, w, z, x, FFTW_ESTIMATE);
+    if (pair.forward == nullptr || pair.inverse == nullptr) throw std::bad_alloc();
+    return pair;
+  }
 
  private:
-  /// Transform of in[0], in[stride], ... (m values) into out[0 .. m).
-  void level(const Complex<T>* in, Complex<T>* out, int m, int stride, Complex<T>* scratch) const {
-    if (m == 1) {
-      out[0] = in[0];
-      return;
-    }
-    const int p = smallest_factor(m), part = m / p;
-    for (int q = 0; q < p; ++q) level(in + q * stride, out + q * part, part, stride * p, scratch);
-    for (int u = 0; u < part; ++u) {
-      for (int q = 0; q < p; ++q) scratch[q] = out[u + q * part];
-      for (int v = 0; v < p; ++v) {
-        const int k = u + v * part;
-        Complex<T> sum = scratch[0];
-        for (int q = 1; q < p; ++q) sum = sum + scratch[q] * twiddles_[std::size_t(stride) * k * q % std::size_t(n_)];
-        out[k] = sum;
+  std::map<std::pair<int, int>, Pair> pairs_;
+};
+
+/// What every thread needs to transform planes of one size: plans, and copies aligned as FFTW's vectors want them.
+template <class T>
+class PlaneFft {
+  using Complex = typename Fftw<T>::Complex;
+
+ public:
+  PlaneFft(Shape shape, Workspace& workspace)
+      : h_(shape.h),
+        w_(shape.w),
+        half_(shape.w / 2 + 1),
+        x_stride_(aligned(shape.plane())),
+        z_stride_(aligned(std::size_t(h_) * std::size_t(half_))),
+        x_(workspace.get<T>({}, "fft.plane", std::size_t(max_threads()) * x_stride_)),
+        z_(workspace.get<Complex>({}, "fft.spectrum", std::size_t(max_threads()) * z_stride_)),
+        plans_(Plans<T>::get(h_, w_, x_, z_)) {}
+
+  /// z (h, half, 2) = transform of x (h, w).
+  void forward(const T* x, T* z, int thread) const {
+    T* mine = x_ + std::size_t(thread) * x_stride_;
+    Complex* spectrum = z_ + std::size_t(thread) * z_stride_;
+    std::copy_n(x, h_ * w_, mine);
+    Fftw<T>::forward(plans_.forward, mine, spectrum);
+    std::copy_n(&spectrum[0][0], 2 * h_ * half_, z);
+  }
+
+  /// x_bar (h, w) += adjoint of z_bar (h, half, 2), by an inverse transform. That counts the inner columns twice, so
+  /// they are halved; of a column that is its own mirror image it wants the Hermitian part, which alone reaches Re.
+  void adjoint(const T* z_bar, T* x_bar, int thread) const {
+    T* mine = x_ + std::size_t(thread) * x_stride_;
+    Complex* spectrum = z_ + std::size_t(thread) * z_stride_;
+    for (int k = 0; k < h_; ++k)
+      for (int l = 0; l < half_; ++l) {
+        const int at = k * half_ + l, mirror = (h_ - k) % h_ * half_ + l;
+        const bool inner = l > 0 && 2 * l < w_;
+        spectrum[at][0] = T(0.5) * (inner ? z_bar[2 * at] : z_bar[2 * at] + z_bar[2 * mirror]);
+        spectrum[at][1] = T(0.5) * (inner ? z_bar[2 * at + 1] : z_bar[2 * at + 1] - z_bar[2 * mirror + 1]);
       }
-    }
+    Fftw<T>::inverse(plans_.inverse, spectrum, mine);
+    for (int i = 0; i < h_ * w_; ++i) x_bar[i] += mine[i];
   }
 
-  int n_;
-  const Complex<T>* twiddles_;
+ private:
+  static std::size_t aligned(std::size_t n) { return (n + 15) / 16 * 16; }  // elements; memory starts at 64 bytes
+
+  int h_, w_, half_;
+  std::size_t x_stride_, z_stride_;
+  T* x_;        // [threads][x_stride]
+  Complex* z_;  // [threads][z_stride]
+  typename Plans<T>::Pair plans_;
 };
-
-/// Both transforms of a plane, with scratch memory for every thread.
-template <class T>
-struct PlaneFft {
-  int h, w;
-  Fft<T> rows, columns;
-  Complex<T>* scratch;  // [threads][3 longest]
-
-  PlaneFft(int h_, int w_, bool inverse, Workspace& workspace)
-      : h(h_),
-        w(w_),
-        rows(w, inverse, workspace.get<Complex<T>>({}, "fft.twiddles_w", std::size_t(w))),
-        columns(h, inverse, workspace.get<Complex<T>>({}, "fft.twiddles_h", std::size_t(h))),
-        scratch(workspace.get<Complex<T>>({}, "fft.scratch", std::size_t(max_threads()) * 3 * longest())) {}
-  std::size_t longest() const { return std::size_t(std::max(h, w)); }
-
-  /// Transforms the columns of z (h, half) in place.
-  void run_columns(Complex<T>* z, int half, Complex<T>* mine) const {
-    Complex<T>*in = mine, *out = mine + longest(), *rest = mine + 2 * longest();
-    for (int l = 0; l < half; ++l) {
-      for (int k = 0; k < h; ++k) in[k] = z[k * half + l];
-      columns.run(in, out, rest);
-      for (int k = 0; k < h; ++k) z[k * half + l] = out[k];
-    }
-  }
-};
-
-template <class T>
-void require_field(View<T> x, const char* what) {
-  if (x.data == nullptr || x.shape.size() == 0) throw std::invalid_argument(std::string(what) + ": empty field");
-}
 
 }  // namespace
 
@@ -109,41 +141,52 @@ namespace host {
 
 template <class T>
 void rfft2(View<const T> x, T* z, Workspace& workspace) {
-  const int half = x.shape.w / 2 + 1;
-  const PlaneFft<T> fft(x.shape.h, x.shape.w, false, workspace);
+  const PlaneFft<T> fft(x.shape, workspace);
+  const std::size_t spectrum = 2 * spectrum_shape(x.shape).plane();
   for_parts(std::size_t(x.shape.n) * std::size_t(x.shape.c), x.shape.size(), [&](std::size_t plane, int thread) {
-    Complex<T>*mine = fft.scratch + std::size_t(thread) * 3 * fft.longest(), *out = mine + fft.longest();
-    const T* from = x.data + plane * x.shape.plane();
-    auto* to = reinterpret_cast<Complex<T>*>(z) + plane * std::size_t(x.shape.h * half);
-    for (int i = 0; i < fft.h; ++i) {
-      for (int j = 0; j < fft.w; ++j) mine[j] = {from[i * fft.w + j], T(0)};
-      fft.rows.run(mine, out, mine + 2 * fft.longest());
-      std::copy(out, out + half, to + i * half);
-    }
-    fft.run_columns(to, half, mine);
+    fft.forward(x.data + plane * x.shape.plane(), z + plane * spectrum, thread);
   });
 }
 
 template <class T>
 void rfft2_adjoint(T* z_bar, View<T> x_bar, Workspace& workspace) {
-  const int half = x_bar.shape.w / 2 + 1;
-  const PlaneFft<T> fft(x_bar.shape.h, x_bar.shape.w, true, workspace);
-  for_parts(std::size_t(x_bar.shape.n) * std::size_t(x_bar.shape.c), x_bar.shape.size(),
-            [&](std::size_t plane, int thread) {
-              Complex<T>*mine = fft.scratch + std::size_t(thread) * 3 * fft.longest(), *out = mine + fft.longest();
-              T* to = x_bar.data + plane * x_bar.shape.plane();
-              auto* from = reinterpret_cast<Complex<T>*>(z_bar) + plane * std::size_t(x_bar.shape.h * half);
-              fft.run_columns(from, half, mine);
-              for (int i = 0; i < fft.h; ++i) {
-                std::copy(from + i * half, from + (i + 1) * half, mine);
-                std::fill(mine + half, mine + fft.w, Complex<T>{});
-                fft.rows.run(mine, out, mine + 2 * fft.longest());
-                for (int j = 0; j < fft.w; ++j) to[i * fft.w + j] += out[j].re;
-              }
-            });
+  const Shape shape = x_bar.shape;
+  const PlaneFft<T> fft(shape, workspace);
+  const std::size_t spectrum = 2 * spectrum_shape(shape).plane();
+  for_parts(std::size_t(shape.n) * std::size_t(shape.c), shape.size(), [&](std::size_t plane, int thread) {
+    fft.adjoint(z_bar + plane * spectrum, x_bar.data + plane * shape.plane(), thread);
+  });
 }
 
 }  // namespace host
+
+#else
+
+std::string host_fft_library() { return {}; }
+
+namespace host {
+
+template <class T>
+void rfft2(View<const T>, T*, Workspace&) {
+  throw ConfigError(std::string("rfft2: ") + kNoHostFft);
+}
+template <class T>
+void rfft2_adjoint(T*, View<T>, Workspace&) {
+  throw ConfigError(std::string("rfft2_adjoint: ") + kNoHostFft);
+}
+
+}  // namespace host
+
+#endif
+
+namespace {
+
+template <class T>
+void require_field(View<T> x, const char* what) {
+  if (x.data == nullptr || x.shape.size() == 0) throw std::invalid_argument(std::string(what) + ": empty field");
+}
+
+}  // namespace
 
 template <class T>
 void rfft2(const Exec& exec, ConstView<T> x, T* z, Workspace& workspace) {

@@ -1,4 +1,7 @@
 #pragma once
+#include <string>
+#include <string_view>
+
 #include "core/buffer.hpp"
 #include "core/view.hpp"
 
@@ -7,11 +10,22 @@ namespace mg::train {
 /// Shape of the half-plane spectra of `x`, in complex numbers: (n, c, h, w / 2 + 1).
 inline Shape spectrum_shape(Shape x) { return {x.n, x.c, x.h, x.w / 2 + 1}; }
 
+/// The library behind the transforms on the host, as "fftw-3.3.10-sse2-avx"; empty when this build has none (MG_FFTW=OFF).
+/// The CUDA backend does not need it.
+std::string host_fft_library();
+/// Whether the loss of that name (see make_loss) transforms its fields.
+inline bool needs_fft(std::string_view loss) { return loss.starts_with("spectral"); }
+/// What to tell whoever asks for a transform on the host of such a build.
+inline constexpr char kNoHostFft[] =
+    "this build has no Fourier transform on the host: install FFTW (Debian: libfftw3-dev) and configure again with "
+    "-DMG_FFTW=ON";
+
 /// Two-dimensional Fourier transform of every plane, unnormalised, half plane along the columns:
 ///   z[k, l] = sum_{i, j} x[i, j] exp(-2 pi i (k i / h + l j / w)),  l <= w / 2
 /// @param x  (n, c, h, w) real
 /// @param z  (n, c, h, w / 2 + 1, 2) re, im interleaved, overwritten
 /// @adjoint rfft2_adjoint
+/// @throws ConfigError on the host of a build without FFTW
 template <class T>
 void rfft2(const Exec& exec, ConstView<T> x, T* z, Workspace& workspace);
 

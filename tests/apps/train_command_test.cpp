@@ -1,4 +1,5 @@
 #include "tests/apps/training_support.hpp"
+#include "train/fft.hpp"
 
 namespace mg {
 namespace {
@@ -50,6 +51,17 @@ TEST_F(TrainCommand, DryRunTouchesNothing) {
   for (const char* word : {"parameters: ", "memory plan", "time: "})
     EXPECT_NE(result.out.find(word), std::string::npos) << result.out;
   EXPECT_FALSE(fs::exists(run_dir()));
+}
+
+TEST_F(TrainCommand, SpectralLossIsRefusedWithoutATransform) {
+  const auto result = train("run", {"--dry-run", "--set", "objective.loss=spectral"});
+  if (!mg::train::host_fft_library().empty()) {
+    EXPECT_EQ(result.code, 0) << result.err;
+    return;
+  }
+  EXPECT_EQ(result.code, 3);
+  for (const char* word : {"objective.loss", "MG_FFTW=ON"})
+    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
 }
 
 TEST_F(TrainCommand, SignalStopsWith75AndResumeIsBitEqual) {

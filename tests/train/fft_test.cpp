@@ -15,7 +15,13 @@ namespace {
 
 using test::Vec;
 
-class FftBackends : public test::OnEachBackend {};
+class FftBackends : public test::OnEachBackend {
+ protected:
+  void SetUp() override {
+    test::OnEachBackend::SetUp();
+    MG_SKIP_WITHOUT_FFT();
+  }
+};
 MG_INSTANTIATE_BACKENDS(FftBackends);
 
 template <class T>
@@ -71,6 +77,16 @@ TEST_P(FftBackends, AdjointPassesTheDotProductTest) {
                          [&](const Vec& z) { return transform_adjoint<double>({GetParam()}, s, z, Vec(s.size())); },
                          s.size(), 2 * spectrum_shape(s).size());
   }
+}
+
+TEST(Fft, TellsWhatIsMissing) {
+  if (!host_fft_library().empty()) {
+    EXPECT_TRUE(host_fft_library().starts_with("fftw-")) << host_fft_library();
+    return;
+  }
+  const Shape s{1, 1, 2, 2};
+  EXPECT_THROW(transform<float>({}, s, Vec(4)), ConfigError);
+  EXPECT_THROW(transform_adjoint<double>({}, s, Vec(8), Vec(4)), ConfigError);
 }
 
 TEST_P(FftBackends, AdjointAccumulates) {

@@ -1,9 +1,19 @@
 #pragma once
+#include <gtest/gtest.h>
+
+#include <string>
 #include <vector>
 
+#include "train/fft.hpp"
 #include "train/loss.hpp"
 
 namespace mg::test {
+
+/// Whether this build can work out the loss on the host (and so on the emulated backend).
+inline bool can_run(const std::string& loss) { return !train::needs_fft(loss) || !train::host_fft_library().empty(); }
+/// Ends a test that could not look at the spectral losses as a skip; what came before it has been checked.
+#define MG_SKIP_WITHOUT_FFT() \
+  if (::mg::train::host_fft_library().empty()) GTEST_SKIP() << ::mg::train::kNoHostFft
 
 /// Values and x_bar of a loss on a backend, in and out as double.
 struct LossRun {
