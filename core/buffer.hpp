@@ -68,7 +68,8 @@ class Buffer {
 
  private:
   void require(std::size_t n) const {
-    if (n != size_) throw std::invalid_argument("Buffer: " + std::to_string(n) + " elements given, holds " + std::to_string(size_));
+    if (n != size_)
+      throw std::invalid_argument("Buffer: " + std::to_string(n) + " elements given, holds " + std::to_string(size_));
   }
   Exec exec_;
   std::size_t size_ = 0;
@@ -82,7 +83,9 @@ class Workspace {
   /// `size` elements of T under `name`; contents undefined, valid until the same name is asked for again.
   template <class T>
   T* get(const Exec& exec, std::string_view name, std::size_t size) {
-    auto& slot = slots_[std::string(name)];
+    auto it = slots_.find(name);  // no std::string for a name that is known: long ones would allocate
+    if (it == slots_.end()) it = slots_.emplace(std::string(name), Buffer<std::byte>()).first;
+    Buffer<std::byte>& slot = it->second;
     const std::size_t bytes = size * sizeof(T);
     if (slot.size() < bytes) slot = Buffer<std::byte>(exec, bytes);
     return reinterpret_cast<T*>(slot.data());

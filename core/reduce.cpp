@@ -4,12 +4,13 @@ namespace mg {
 
 namespace host {
 template <class T>
-void reduce(Reduction reduction, const T* data, std::size_t segments, std::size_t length, T* out, Workspace&) {
+void reduce(Reduction reduction, const T* data, std::size_t segments, std::size_t length, T* out,
+            Workspace& workspace) {
   const ReduceArray<T> value{reduction, data, length};
   if (reduction == Reduction::max || reduction == Reduction::max_abs)
-    reduce_segments<Max, 1>(segments, length, value, StoreReduced<T>{out});
+    reduce_segments<Max, 1>(segments, length, value, StoreReduced<T>{out}, workspace);
   else
-    reduce_segments<Add, 1>(segments, length, value, StoreReduced<T>{out});
+    reduce_segments<Add, 1>(segments, length, value, StoreReduced<T>{out}, workspace);
 }
 }  // namespace host
 

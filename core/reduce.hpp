@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <vector>
 
 #include "core/buffer.hpp"
 #include "core/macros.hpp"
@@ -90,16 +89,19 @@ ReduceValues<K> reduce_range(const Value& value, std::size_t begin, std::size_t 
 }
 
 /// For every segment s: store(s, reduction of value(s, 0) .. value(s, value.length(s) - 1)), on the host. `Op` is Add
-/// or Max, `value` returns ReduceValues<K>; lengths are at most `max_length`. The device twin is in cuda/core/reduce.cuh.
+/// or Max, `value` returns ReduceValues<K>; lengths are at most `max_length`. Partial results: workspace "reduce.partials".
+/// The device twin is in cuda/core/reduce.cuh.
 template <class Op, int K, class Value, class Store>
-void reduce_segments(std::size_t segments, std::size_t max_length, const Value& value, const Store& store) {
+void reduce_segments(std::size_t segments, std::size_t max_length, const Value& value, const Store& store,
+                     Workspace& workspace) {
   const std::size_t chunks = std::max<std::size_t>(1, (max_length + kReduceChunk - 1) / kReduceChunk);
   const auto chunk = [&](std::size_t s, std::size_t c) {
     const std::size_t length = value.length(s);
     return reduce_range<Op, K>([&](std::size_t i) { return value(s, i); }, std::min(length, c * kReduceChunk),
                                std::min(length, (c + 1) * kReduceChunk));
   };
-  std::vector<ReduceValues<K>> partials(chunks > 1 ? segments * chunks : 0);
+  auto* partials = chunks > 1 ? workspace.get<ReduceValues<K>>({}, "reduce.partials", segments * chunks)
+                              : nullptr;  // [segments][chunks]
   const long long jobs = segments * chunks;
 #pragma omp parallel for schedule(static) if (segments * max_length > 16384)
   for (long long job = 0; job < jobs; ++job) {
@@ -107,7 +109,7 @@ void reduce_segments(std::size_t segments, std::size_t max_length, const Value& 
     if (chunks == 1)
       store(std::size_t(job), r);
     else
-      partials[std::size_t(job)] = r;
+      partials[job] = r;
   }
   if (chunks == 1) return;
   for (std::size_t s = 0; s < segments; ++s)

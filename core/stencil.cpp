@@ -58,7 +58,7 @@ StencilSet<T> make_stencils(Padding padding, int scale, int smoothing, double dx
   const bool original = original_scaled_kernels && scale > 1;
   const int side = 2 * scale + 1, taps = side * side;
   const double s2 = 0.25 * scale * scale;  // sigma^2
-  std::vector<double> along1(taps), lap(taps), average(taps);
+  double along1[Taps<T>::kMost], lap[Taps<T>::kMost], average[Taps<T>::kMost];
   double sum_g = 0, sum_slope = 0, mean = 0;
   for (int t = 0; t < taps; ++t) {
     const int a = t / side - scale, b = t % side - scale;
@@ -84,9 +84,8 @@ StencilSet<T> make_stencils(Padding padding, int scale, int smoothing, double dx
   set.scale = scale;
   set.padding = padding;
   set.axis0_first = original;
-  std::vector<T> slope(taps), transposed(taps);
-  set.lap.resize(taps);
-  set.average.resize(taps);
+  for (Taps<T>* all : {&set.grad0, &set.grad1, &set.lap, &set.average}) all->resize(taps);
+  Taps<T>&slope = original ? set.grad1 : set.grad0, &transposed = original ? set.grad0 : set.grad1;
   for (int t = 0; t < taps; ++t) {
     const double grad1 = scale > 1 ? along1[t] / sum_slope : (smoothing ? kSmoothGrad : kPlainGrad)[t];
     const double laplace = scale > 1 ? lap[t] / lap_gain : (smoothing ? kSmoothLap : kPlainLap)[t];
@@ -94,8 +93,6 @@ StencilSet<T> make_stencils(Padding padding, int scale, int smoothing, double dx
     set.lap[t] = T(laplace / (dx * dx));
     set.average[t] = T(average[t] / sum_g);
   }
-  set.grad0 = original ? transposed : slope;
-  set.grad1 = original ? slope : transposed;
   return set;
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 #include <string_view>
-#include <vector>
 
 #include "core/exec.hpp"
 #include "core/padding.hpp"
@@ -11,6 +10,23 @@ namespace mg {
 /// Largest KERNEL_SCALE: stencils of 33 x 33.
 inline constexpr int kMaxStencilScale = 16;
 
+/// The taps of one stencil, stored in place: a step that builds its stencils allocates nothing.
+template <class T>
+class Taps {
+ public:
+  static constexpr int kMost = (2 * kMaxStencilScale + 1) * (2 * kMaxStencilScale + 1);
+  /// The first `size` taps count; their values are undefined.
+  void resize(int size) { size_ = size; }
+  std::size_t size() const { return std::size_t(size_); }
+  bool empty() const { return size_ == 0; }
+  T& operator[](std::size_t i) { return values_[i]; }
+  const T& operator[](std::size_t i) const { return values_[i]; }
+
+ private:
+  int size_ = 0;
+  T values_[kMost];
+};
+
 /// The four fixed stencils of the spatial operators, (2 scale + 1)^2 taps each, row-major, tap (a, b) at
 /// (a + scale) (2 scale + 1) + b + scale with a on axis 0 and b on axis 1.
 template <class T>
@@ -18,7 +34,7 @@ struct StencilSet {
   int scale = 1;
   Padding padding = Padding::circular;
   bool axis0_first = false;  ///< grad0 differentiates along axis 0; only with the original scaled kernels
-  std::vector<T> grad0, grad1, lap, average;
+  Taps<T> grad0, grad1, lap, average;
 };
 
 /// Builds the stencils. Scale 1 is the usual 3x3 set (SMOOTHING 1: Sobel and the 9-point Laplacian, 0: central

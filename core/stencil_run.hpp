@@ -11,7 +11,7 @@ Stencils<T, R> stencils_of(const StencilSet<T>& set) {
   Stencils<T, R> s;
   s.scale = set.scale;
   s.axis0_first = set.axis0_first;
-  const std::vector<T>& along1 = set.axis0_first ? set.grad1 : set.grad0;
+  const Taps<T>& along1 = set.axis0_first ? set.grad1 : set.grad0;
   for (std::size_t i = 0; i < along1.size(); ++i) {
     s.grad[i] = along1[i];
     s.lap[i] = set.lap[i];

@@ -26,6 +26,10 @@ struct Net {
     w1 = p, p += std::size_t(O) * H;
     if (s.output_bias) b1 = p;
   }
+  /// Parameters in all.
+  std::size_t size() const {
+    return std::size_t(H) * F + std::size_t(O) * H + (b0 != nullptr ? H : 0) + (b1 != nullptr ? O : 0);
+  }
   int C, F, H, O;
   const T* w0;            // [H, F]
   const T* b0 = nullptr;  // [H]
@@ -214,7 +218,7 @@ void generic_step_adjoint(const NcaSpec& spec, const T* params, const NcaInputs<
                           View<const T> next_bar, View<T> x_bar, T* params_bar, Workspace& workspace) {
   const Net<T> net(spec, params);
   const Shape s = x.shape;
-  const std::size_t plane = s.plane(), count = nca_param_layout(spec).size(), row_size = Rows<T>::size(net, s.w);
+  const std::size_t plane = s.plane(), count = net.size(), row_size = Rows<T>::size(net, s.w);
   T* p = workspace.get<T>({}, "nca.features", net.F * plane);
   T* p_bar = workspace.get<T>({}, "nca.features_bar", net.F * plane);
   T* keep = workspace.get<T>({}, "nca.keep", plane);

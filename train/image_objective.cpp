@@ -33,8 +33,9 @@ BoundaryDifference<T> boundary_difference(const ImageModel& model, const ImageOb
   return {term, x.data, inputs.conditions.block(0), x.shape.plane(), x.shape.c, model.boundary_rows, inputs.per_batch};
 }
 
+[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument("ImageObjective: " + message); }
 void require(bool holds, const std::string& message) {
-  if (!holds) throw std::invalid_argument("ImageObjective: " + message);
+  if (!holds) refuse(message);
 }
 
 }  // namespace
@@ -66,14 +67,14 @@ ImageObjective<T>::ImageObjective(const ImageModel& model, ImageObjectiveOptions
 template <class T>
 void ImageObjective<T>::bind(const Exec& exec, const ObjectiveInputs<T>& inputs) {
   const Shape t = inputs.target.shape;
-  require(inputs.target.data != nullptr && t.c >= model_.observed,
-          "the target has " + std::to_string(t.c) + " channels, expected " + std::to_string(model_.observed));
-  require(inputs.per_batch >= 1 && t.n % inputs.per_batch == 0,
-          std::to_string(t.n) + " samples are no whole batches of " + std::to_string(inputs.per_batch));
-  if (regularises_boundary())
-    require(inputs.conditions.layout != nullptr && inputs.conditions.batch == t.n &&
-                inputs.conditions.size() == std::size_t(t.n) * std::size_t(model_.boundary_rows) * t.plane(),
-            "the boundary masks do not fit the target");
+  if (inputs.target.data == nullptr || t.c < model_.observed)
+    refuse("the target has " + std::to_string(t.c) + " channels, expected " + std::to_string(model_.observed));
+  if (inputs.per_batch < 1 || t.n % inputs.per_batch != 0)
+    refuse(std::to_string(t.n) + " samples are no whole batches of " + std::to_string(inputs.per_batch));
+  if (regularises_boundary() &&
+      (inputs.conditions.layout == nullptr || inputs.conditions.batch != t.n ||
+       inputs.conditions.size() != std::size_t(t.n) * std::size_t(model_.boundary_rows) * t.plane()))
+    refuse("the boundary masks do not fit the target");
   const bool resized = terms_.size() != std::size_t(t.n) * kTerms || inputs.per_batch != inputs_.per_batch;
   inputs_ = inputs;
   if (!resized) return;
@@ -106,7 +107,7 @@ ConstView<T> ImageObjective<T>::mask_view() const {
 
 template <class T>
 void ImageObjective<T>::begin(const Exec&, const StepIndex& base, int steps) {
-  require(inputs_.target.data != nullptr, "begin() before bind()");
+  if (inputs_.target.data == nullptr) refuse("begin() before bind()");
   const RandomStream stream{base.seed, RandomPurpose::loss_samples, std::uint32_t(base.iteration)};
   const int window = std::min(options_.window, steps);
   random_step_ = steps - int(uniform_below(stream.words(0).v[0], std::uint32_t(window)));

@@ -10,10 +10,10 @@ namespace mg::train {
 
 namespace host {
 template <class T>
-void update(const OptimiserSettings& s, const UpdateArrays<T>& a, Workspace&) {
+void update(const OptimiserSettings& s, const UpdateArrays<T>& a, Workspace& workspace) {
   if (s.needs_norms())
     mg::host::reduce_segments<Add, 3>(a.tensors, a.largest, TensorSumsAt<T>{a.theta, a.gradient, a.offsets},
-                                      StoreTensorSums{a.sums});
+                                      StoreTensorSums{a.sums}, workspace);
   prepare(s, a);
   if (!a.scalars->apply) return;
   const UpdateElement<T> element(s, *a.scalars);
@@ -99,7 +99,7 @@ class FusedOptimiser final : public Optimiser<T> {
   }
 
   double learning_rate() const override {
-    return settings_.rate(settings_.if_finite ? counters_.to_vector()[0].updates : calls_ / accumulate_);
+    return settings_.rate(settings_.if_finite ? counters().updates : calls_ / accumulate_);
   }
 
   void scale_rate(double factor) override { settings_.rate_scale = factor; }
@@ -108,7 +108,7 @@ class FusedOptimiser final : public Optimiser<T> {
     SavedState state;
     for (const Moment* moment : {&m_, &v_, &mean_})
       if (moment->buffer.size() != 0) state.arrays.emplace_back(moment->name, moment->buffer.to_vector());
-    const OptimiserCounters c = counters_.to_vector()[0];
+    const OptimiserCounters c = counters();
     state.counters = {{"calls", calls_}, {"updates", c.updates}, {"bad", c.bad}, {"skipped", c.skipped}};
     return state;
   }
@@ -138,6 +138,11 @@ class FusedOptimiser final : public Optimiser<T> {
   }
 
  private:
+  OptimiserCounters counters() const {
+    OptimiserCounters c;
+    counters_.download({&c, 1});
+    return c;
+  }
   struct Moment {
     const char* name;
     Buffer<T> buffer;  // [size] or empty

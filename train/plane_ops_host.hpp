@@ -14,13 +14,13 @@ void for_parts(std::size_t n, std::size_t cells, const Body& body) {
 }
 
 template <class F>
-void sample_sums(Shape shape, const F& f, double* partials, double* sums, Workspace&) {
+void sample_sums(Shape shape, const F& f, double* partials, double* sums, Workspace& workspace) {
   constexpr int K = F::kSums;
   const auto channels = std::size_t(shape.c);
   mg::host::reduce_segments<Add, K>(std::size_t(shape.n) * channels, shape.plane(), PlaneValues<F>{f, shape.plane()},
-                                    StoreSums<K>{partials});
+                                    StoreSums<K>{partials}, workspace);
   mg::host::reduce_segments<Add, K>(std::size_t(shape.n), channels, SampleValues<K>{partials, channels},
-                                    StoreSums<K>{sums});
+                                    StoreSums<K>{sums}, workspace);
 }
 
 template <class F>

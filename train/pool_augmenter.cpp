@@ -1,7 +1,6 @@
 #include "train/pool_augmenter.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include "core/error.hpp"
 #include "train/augment_ops.hpp"
@@ -59,16 +58,27 @@ int PoolAugmenter<T>::steps(std::int64_t iteration) const {
 
 template <class T>
 std::vector<int> PoolAugmenter<T>::drawn_slots(std::int64_t iteration) const {
-  const RandomStream stream{seed_, RandomPurpose::pool, std::uint32_t(iteration), 0, 0};
-  std::map<int, int> moved;  // entries of the shuffled sequence that are not in their own place
-  const auto at = [&](int k) { return moved.contains(k) ? moved[k] : k; };
-  std::vector<int> drawn;
-  for (int k = 0; k < options_.batch; ++k) {
-    const int other = k + int(uniform_below(stream.words(std::uint32_t(k)).v[0], std::uint32_t(slots_ - k)));
-    drawn.push_back(at(other));
-    moved[other] = at(k);
-  }
+  std::vector<int> drawn(std::size_t(options_.batch));
+  draw_slots(iteration, drawn.data());
   return drawn;
+}
+
+template <class T>
+void PoolAugmenter<T>::draw_slots(std::int64_t iteration, int* drawn) const {
+  const RandomStream stream{seed_, RandomPurpose::pool, std::uint32_t(iteration), 0, 0};
+  // The shuffled sequence holds k at place k, but for the places that a draw has written to; the latest one counts.
+  int place[kMaxPoolBatch], held[kMaxPoolBatch];
+  for (int k = 0; k < options_.batch; ++k) {
+    const auto at = [&](int wanted) {
+      for (int i = k; i-- > 0;)
+        if (place[i] == wanted) return held[i];
+      return wanted;
+    };
+    const int other = k + int(uniform_below(stream.words(std::uint32_t(k)).v[0], std::uint32_t(slots_ - k)));
+    drawn[k] = at(other);
+    held[k] = at(k);
+    place[k] = other;
+  }
 }
 
 template <class T>
@@ -84,7 +94,7 @@ PoolBatch PoolAugmenter<T>::batch(std::int64_t iteration) const {
   if (options_.regime == Regime::growing)
     for (int k = 0; k < options_.batch; ++k) b.slots[k] = k;
   else
-    std::ranges::copy(drawn_slots(iteration), b.slots);
+    draw_slots(iteration, b.slots);
   return b;
 }
 

@@ -43,6 +43,7 @@ class PoolAugmenter : public Augmenter<T> {
   const Buffer<T>& pool() const { return pool_; }
 
  private:
+  void draw_slots(std::int64_t iteration, int* drawn) const;  // [batch]
   PoolBatch batch(std::int64_t iteration) const;
   ConstView<T> seeds() const { return {seeds_.data(), {trajectories_, channels_, grid_.h, grid_.w}}; }
   ConstView<T> targets() const { return {targets_.data(), {trajectories_, observed_, grid_.h, grid_.w}}; }

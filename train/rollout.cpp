@@ -34,11 +34,14 @@ StepIndex Rollout<T>::index_of(int k) const {
 
 template <class T>
 void Rollout<T>::prepare(const MemoryPlan& plan) {
-  if (program_.buffers == 0 || plan.kind != plan_.kind || plan.steps != plan_.steps || plan.slots != plan_.slots)
-    program_ = rollout_program(plan);
+  if (program_ == nullptr || plan.kind != plan_.kind || plan.steps != plan_.steps || plan.slots != plan_.slots) {
+    const auto [it, fresh] = programs_.try_emplace({int(plan.kind), plan.steps, plan.slots});
+    if (fresh) it->second = rollout_program(plan);
+    program_ = &it->second;
+  }
   plan_ = plan;
   const std::size_t size = layout_.size() * std::size_t(batch_);
-  while (states_.size() < std::size_t(program_.buffers)) states_.emplace_back(exec_, size);
+  while (states_.size() < std::size_t(program_->buffers)) states_.emplace_back(exec_, size);
 }
 
 template <class T>
@@ -60,7 +63,7 @@ void Rollout<T>::forward(const T* params, ConstStateView<T> conditions, ConstSta
   copy_bytes(exec_, state(0).data, exec_.backend, start.data, exec_.backend, start.size() * sizeof(T));
   zero_bytes(exec_, state(0).data + start.size(), (size - start.size()) * sizeof(T));
   if (objective != nullptr) objective->begin(exec_, base_, plan_.steps);
-  for (const Op& op : program_.forward) {
+  for (const Op& op : program_->forward) {
     run_step(op, params, conditions);
     if (objective != nullptr && objective->observes(op.k + 1, plan_.steps))
       objective->value(exec_, op.k + 1, plan_.steps, state(op.to));
@@ -84,7 +87,7 @@ void Rollout<T>::backward(const T* params, ConstStateView<T> conditions, Objecti
   bars_[0].zero();
   if (objective.observes(plan_.steps, plan_.steps))
     objective.adjoint(exec_, plan_.steps, plan_.steps, final_state(), next_bar);
-  for (const Op& op : program_.backward) {
+  for (const Op& op : program_->backward) {
     if (op.kind == Op::Kind::step) {
       run_step(op, params, conditions);
       continue;
@@ -101,8 +104,8 @@ void Rollout<T>::backward(const T* params, ConstStateView<T> conditions, Objecti
 
 template <class T>
 ConstStateView<T> Rollout<T>::final_state() const {
-  if (program_.buffers == 0) throw std::logic_error("Rollout: final_state() without a forward() before it");
-  return state(program_.final_buffer());
+  if (program_ == nullptr) throw std::logic_error("Rollout: final_state() without a forward() before it");
+  return state(program_->final_buffer());
 }
 
 template <class T>

@@ -1,4 +1,6 @@
 #pragma once
+#include <map>
+#include <tuple>
 #include <vector>
 
 #include "core/system.hpp"
@@ -54,10 +56,11 @@ class Rollout {
   int batch_;
   Workspace workspace_;
   MemoryPlan plan_;
-  RolloutProgram program_;
+  std::map<std::tuple<int, int, int>, RolloutProgram> programs_;  // by kind, steps and slots of their plans
+  const RolloutProgram* program_ = nullptr;                       // of plan_
   StepIndex base_;
   bool ready_ = false;             // forward() ran, backward() may
-  std::vector<Buffer<T>> states_;  // [program_.buffers] of (batch, state)
+  std::vector<Buffer<T>> states_;  // [program_->buffers or more] of (batch, state)
   Buffer<T> bars_[2];              // (batch, state) each
 };
 

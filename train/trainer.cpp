@@ -40,7 +40,10 @@ Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& aug
   params_ = uploaded(exec_, params);
   best_params_ = uploaded(exec_, params);
   gradient_ = Buffer<T>(exec_, params.size());
-  scalars_ = Buffer<T>(exec_, 1 + groups.size() * (1 + objectives_.front()->terms().size()));
+  weights_ = objectives_.front()->term_weights();
+  for (const auto& name : objectives_.front()->terms()) report_.terms.emplace_back(name, 0.0);
+  scalars_ = Buffer<T>(exec_, 1 + groups.size() * (1 + weights_.size()));
+  host_scalars_.resize(scalars_.size());
 }
 
 template <class T>
@@ -59,8 +62,8 @@ const MemoryPlan& Trainer<T>::plan(std::size_t group, int steps) {
 }
 
 template <class T>
-typename Trainer<T>::Measured Trainer<T>::read_back() {
-  const std::size_t groups = rollouts_.size(), count = objectives_.front()->terms().size();
+void Trainer<T>::read_back() {
+  const std::size_t groups = rollouts_.size(), count = weights_.size();
   T* const scalars =
       scalars_.data();  // [1 + groups] squares of the gradient and the final states, [groups][count] terms
   reduce<T>(exec_, Reduction::sum_squares, gradient_.data(), 1, gradient_.size(), scalars, workspace_);
@@ -69,22 +72,23 @@ typename Trainer<T>::Measured Trainer<T>::read_back() {
     reduce<T>(exec_, Reduction::sum_squares, x.data, 1, x.size(), scalars + 1 + g, workspace_);
     objectives_[g]->totals(exec_, scalars + 1 + groups + g * count);
   }
-  const auto host = scalars_.to_vector();
-  Measured m;
-  m.gradient_squares = double(host[0]);
-  for (std::size_t g = 0; g < groups; ++g) m.state_squares += double(host[1 + g]);
+  scalars_.download(host_scalars_);
+  Measured& m = measured_;
+  m.gradient_squares = double(host_scalars_[0]);
+  m.state_squares = 0;
+  for (std::size_t g = 0; g < groups; ++g) m.state_squares += double(host_scalars_[1 + g]);
   m.terms.assign(count, 0.0);
-  for (std::size_t k = 0; k < groups * count; ++k) m.terms[k % count] += double(host[1 + groups + k]);
-  return m;
+  for (std::size_t k = 0; k < groups * count; ++k) m.terms[k % count] += double(host_scalars_[1 + groups + k]);
 }
 
+/// Why the iteration cannot be used; empty when it can.
 template <class T>
-std::string Trainer<T>::problem(const Measured& m, double total) const {
+const char* Trainer<T>::problem(double total) const {
   if (!std::isfinite(total)) return "the loss is not finite";
   if (total > options_.loss_threshold) return "the loss passed train.loss_threshold";
-  if (!std::isfinite(m.state_squares)) return "the state is not finite";
-  if (!std::isfinite(m.gradient_squares)) return "the gradient is not finite";
-  return {};
+  if (!std::isfinite(measured_.state_squares)) return "the state is not finite";
+  if (!std::isfinite(measured_.gradient_squares)) return "the gradient is not finite";
+  return "";
 }
 
 template <class T>
@@ -94,51 +98,64 @@ void Trainer<T>::keep_best(double total) {
   copy_bytes(exec_, best_params_.data(), exec_.backend, params_.data(), exec_.backend, params_.size() * sizeof(T));
 }
 
+/// All groups forwards and backwards: gradient_, finals_, sample_losses_.
 template <class T>
-StepReport Trainer<T>::step() {
+void Trainer<T>::run_rollouts() {
   auto& groups = augmenter_.groups();
-  augmenter_.begin(exec_, iteration_);
   const int steps = augmenter_.steps(iteration_);
   gradient_.zero();
-  std::vector<ConstStateView<T>> finals;
-  std::vector<const T*> losses;
+  finals_.clear();
+  sample_losses_.clear();
   for (std::size_t g = 0; g < groups.size(); ++g) {
     auto& group = groups[g];
     auto& objective = *objectives_[g];
     const int observed = int(group.target.size() / (std::size_t(group.count) * group.grid.h * group.grid.w));
-    objective.bind(exec_, {group.condition_view(), group.target_view(observed), 1.0 / double(samples_), group.per_batch});
+    objective.bind(exec_,
+                   {group.condition_view(), group.target_view(observed), 1.0 / double(samples_), group.per_batch});
     StepIndex base;
     base.seed = seed_ + std::uint64_t(stream_) * 0x9E3779B97F4A7C15ULL;
     base.iteration = iteration_;
     base.sample0 = group.sample0;
     rollouts_[g].forward(params_.data(), group.condition_view(), group.start_view(), base, plan(g, steps), &objective);
     rollouts_[g].backward(params_.data(), group.condition_view(), objective, gradient_.data(), {});
-    finals.push_back(rollouts_[g].final_state());
-    losses.push_back(objective.sample_losses());
+    finals_.push_back(rollouts_[g].final_state());
+    sample_losses_.push_back(objective.sample_losses());
   }
-  const Measured m = read_back();
+}
 
-  StepReport report;
+/// Goes past an iteration with a problem. @throws DivergedError when the options allow no more of them
+template <class T>
+void Trainer<T>::throw_away() {
+  augmenter_.finish(exec_, iteration_, finals_, sample_losses_, false);
+  ++iteration_;
+  const bool patient = options_.on_divergence == OnDivergence::rollback ||
+                       (options_.on_divergence == OnDivergence::skip && ++skips_ <= options_.max_skips);
+  if (!patient)
+    throw DivergedError("iteration " + std::to_string(report_.iteration) + ": " + report_.problem + " (loss " +
+                        std::to_string(report_.total) + ", gradient norm " + std::to_string(report_.gradient_norm) +
+                        ")");
+}
+
+template <class T>
+const StepReport& Trainer<T>::step() {
+  augmenter_.begin(exec_, iteration_);
+  run_rollouts();
+  read_back();
+
+  StepReport& report = report_;
   report.iteration = iteration_;
-  const auto names = objectives_.front()->terms();
-  const auto weights = objectives_.front()->term_weights();
-  for (std::size_t k = 0; k < names.size(); ++k) {
-    report.terms.emplace_back(names[k], m.terms[k]);
-    report.total += weights[k] * m.terms[k];
+  report.total = 0;
+  for (std::size_t k = 0; k < weights_.size(); ++k) {
+    report.terms[k].second = measured_.terms[k];
+    report.total += weights_[k] * measured_.terms[k];
   }
-  report.loss = m.terms.front();
-  report.gradient_norm = std::sqrt(m.gradient_squares);
+  report.loss = measured_.terms.front();
+  report.gradient_norm = std::sqrt(measured_.gradient_squares);
   report.learning_rate = optimiser_.learning_rate();
-  report.problem = problem(m, report.total);
+  report.accepted = report.best = false;
+  report.problem = problem(report.total);
   if (!report.problem.empty()) {
-    augmenter_.finish(exec_, iteration_, finals, losses, false);
-    ++iteration_;
-    const bool patient = options_.on_divergence == OnDivergence::rollback ||
-                         (options_.on_divergence == OnDivergence::skip && ++skips_ <= options_.max_skips);
-    if (!patient)
-      throw DivergedError("iteration " + std::to_string(report.iteration) + ": " + report.problem + " (loss " +
-                          std::to_string(report.total) + ", gradient norm " + std::to_string(report.gradient_norm) +
-                          ")");
+    throw_away();
     return report;
   }
   skips_ = 0;
@@ -148,7 +165,7 @@ StepReport Trainer<T>::step() {
   if (report.best && !options_.best_after_update) keep_best(report.total);
   optimiser_.step(exec_, params_.data(), gradient_.data());
   if (report.best && options_.best_after_update) keep_best(report.total);
-  augmenter_.finish(exec_, iteration_, finals, losses, report.accepted);
+  augmenter_.finish(exec_, iteration_, finals_, sample_losses_, report.accepted);
   ++iteration_;
   return report;
 }

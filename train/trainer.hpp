@@ -55,9 +55,11 @@ class Trainer {
           std::vector<std::unique_ptr<Objective<T>>> objectives, Optimiser<T>& optimiser, TrainerOptions options,
           std::uint64_t seed, const std::vector<T>& params);
 
-  /// Runs iteration `iteration()` and counts on. A diverged iteration changes neither parameters nor samples.
+  /// Runs iteration `iteration()` and counts on. A diverged iteration changes neither parameters nor samples. Allocates
+  /// nothing after the first call, except for a rollout longer than any before or of a length not seen yet.
+  /// @return what it did; stands until the next call
   /// @throws DivergedError under OnDivergence::stop, or after max_skips consecutive ones under skip
-  StepReport step();
+  const StepReport& step();
 
   std::int64_t iteration() const { return iteration_; }
   double best() const { return best_; }
@@ -84,8 +86,10 @@ class Trainer {
     double gradient_squares = 0, state_squares = 0;
     std::vector<double> terms;
   };
-  Measured read_back();
-  std::string problem(const Measured& m, double total) const;
+  void run_rollouts();
+  void read_back();
+  const char* problem(double total) const;
+  void throw_away();
   void keep_best(double total);
 
   Exec exec_;
@@ -99,6 +103,12 @@ class Trainer {
   std::vector<std::map<int, MemoryPlan>> plans_;
   std::size_t samples_ = 0, state_bytes_ = 0;
   Buffer<T> params_, best_params_, gradient_, scalars_;
+  std::vector<T> host_scalars_;            // of scalars_
+  std::vector<double> weights_;            // of the terms
+  std::vector<ConstStateView<T>> finals_;  // [groups]
+  std::vector<const T*> sample_losses_;    // [groups] of a device array
+  Measured measured_;
+  StepReport report_;
   Workspace workspace_;
   std::int64_t iteration_ = 0, best_iteration_ = -1, stream_ = 0, skips_ = 0;
   double best_ = 1e8, rate_scale_ = 1;
