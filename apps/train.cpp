@@ -125,6 +125,17 @@ void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory&
   train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
 }
 
+/// A checkpoint that does not fit leaves an earlier run as it was, and no new one.
+template <class T>
+std::int64_t resume(train::Session<T>& session, const Place& place, train::RunDirectory& run) {
+  try {
+    return session.resume(place.from ? &*place.from : nullptr);
+  } catch (...) {
+    run.withdraw();
+    throw;
+  }
+}
+
 template <class T>
 int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& options, const Place& place,
                 train::RunDirectory& run, train::SessionOptions session) {
@@ -136,8 +147,8 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
   hooks.stop = stop_requested;
   hooks.progress = [&](const train::StepReport& report, double) { progress.update(report, e.trainer->best()); };
   train::Session<T> work(*e.trainer, e.system->param_layout(), run, store, std::move(session), hooks);
+  const std::int64_t start = resume(work, place, run);
   try {
-    const std::int64_t start = work.resume(place.from ? &*place.from : nullptr);
     log::info("{} in {}", start > 0 ? "going on from step " + std::to_string(start) : "training", run.path().string());
     for (std::size_t g = 0; g < e.augmenter->groups().size(); ++g)
       log::info("{} samples of {} x {}, {}", e.augmenter->groups()[g].count, e.augmenter->groups()[g].grid.h,

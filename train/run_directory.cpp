@@ -63,23 +63,24 @@ fs::path RunDirectory::new_path(const fs::path& base, const std::string& name, c
 }
 
 RunDirectory::RunDirectory(const fs::path& path, Mode mode, const Description& description)
-    : path_(fs::absolute(path).lexically_normal()) {
+    : path_(fs::absolute(path).lexically_normal()), description_(description) {
   created_ = !fs::exists(path_);
   try {
     make_directory(path_);
     lock();
     enter(mode);
-    describe(description);
+    unconfirmed_ = fs::exists(path_ / kMark);
+    if (!unconfirmed_) describe();
     make_directory(checkpoints());
     make_directory(media());
     const fs::path file = path_ / "metrics.jsonl";
     metrics_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (metrics_ < 0) fail(file, "cannot be opened", errno);
   } catch (...) {
-    const int error_lock = lock_;
-    std::error_code ignored;
-    if (created_ && error_lock >= 0) fs::remove_all(path_, ignored);
-    if (lock_ >= 0) ::close(lock_);
+    if (lock_ >= 0) {
+      withdraw();
+      ::close(lock_);
+    }
     throw;
   }
 }
@@ -87,6 +88,16 @@ RunDirectory::RunDirectory(const fs::path& path, Mode mode, const Description& d
 RunDirectory::~RunDirectory() {
   if (metrics_ >= 0) ::close(metrics_);
   if (lock_ >= 0) ::close(lock_);  // releases the lock, as does the death of the process
+}
+
+void RunDirectory::confirm() {
+  if (unconfirmed_) describe();
+  unconfirmed_ = false;
+}
+
+void RunDirectory::withdraw() noexcept {
+  std::error_code ignored;
+  if (created_) fs::remove_all(path_, ignored);
 }
 
 void RunDirectory::lock() {
@@ -121,7 +132,8 @@ void RunDirectory::enter(Mode mode) {
     fs::remove_all(path_ / name, error);
 }
 
-void RunDirectory::describe(const Description& d) const {
+void RunDirectory::describe() const {
+  const Description& d = description_;
   write_file(path_ / "config.input.json", d.config_input);
   write_file(path_ / "overrides.txt", d.overrides);
   json starts = json::array();

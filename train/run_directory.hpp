@@ -21,7 +21,8 @@ class RunDirectory {
     overwrite  ///< an earlier run there is removed, nothing else is
   };
 
-  /// Creates or enters the folder and locks it. Nothing is left behind when this fails.
+  /// Creates or enters the folder and locks it. Nothing is left behind when this fails. A new run is described at once;
+  /// an earlier one keeps its description until confirm().
   /// @throws IoError when another process holds it, or the folder holds something that the mode does not allow
   RunDirectory(const std::filesystem::path& path, Mode mode, const Description& description);
   ~RunDirectory();
@@ -31,6 +32,12 @@ class RunDirectory {
   /// base/NAME-20261122-131522-a1b2, the last part from the configuration and the process.
   static std::filesystem::path new_path(const std::filesystem::path& base, const std::string& name,
                                         const std::string& config_text);
+
+  /// Call once it is known that the earlier run can go on: its configuration becomes that of this start, which is added
+  /// to provenance.json. Does nothing for a new run. @throws IoError
+  void confirm();
+  /// Gives up a start that failed: removes the folder if this process made it, and touches no earlier run.
+  void withdraw() noexcept;
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -48,11 +55,13 @@ class RunDirectory {
  private:
   void lock();
   void enter(Mode mode);
-  void describe(const Description& description) const;
+  void describe() const;
 
   std::filesystem::path path_;
+  Description description_;
   int lock_ = -1, metrics_ = -1;
-  bool created_ = false;
+  bool created_ = false;      // the folder, by this process
+  bool unconfirmed_ = false;  // an earlier run, whose description stands
 };
 
 }  // namespace mg::train

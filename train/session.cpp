@@ -33,9 +33,14 @@ std::int64_t Session<T>::resume(const Checkpoint* from) {
   }
   if (from != nullptr) {
     require_same_fingerprint(from->fingerprint, options_.fingerprint);
-    trainer_.restore(from->state);
+    try {
+      trainer_.restore(from->state);
+    } catch (const DataError& error) {
+      throw CheckpointError(std::string("the checkpoint belongs to another optimiser or augmenter: ") + error.what());
+    }
     rollbacks_ = trainer_.stream();
   }
+  run_.confirm();
   seconds_ = run_.rewind_metrics(trainer_.iteration());
   return trainer_.iteration();
 }

@@ -125,10 +125,22 @@ TEST_F(TrainCommand, ResumeModes) {
   ASSERT_EQ(train("branch", from).code, 0);
   expect_same_checkpoint("run", "branch", "step-00000016");
   EXPECT_FALSE(fs::exists(run_dir("branch") + "/checkpoints/step-00000012"));
+  // A run that cannot go on stays as it was, and a new one that cannot start leaves nothing.
+  const auto resolved = read_file(run_dir() + "/config.resolved.json");
   const auto other = train("run", {"--set", "model.channels=7"});
   EXPECT_EQ(other.code, 8);
   EXPECT_NE(other.err.find("/model/channels: the checkpoint has 6, the configuration 7"), std::string::npos)
       << other.err;
+  EXPECT_EQ(read_file(run_dir() + "/config.resolved.json"), resolved);
+  EXPECT_EQ(status("run")["state"], "finished");
+  EXPECT_EQ(metrics("run").size(), 16u);
+  from.insert(from.end(), {"--set", "model.channels=7"});
+  EXPECT_EQ(train("unfit", from).code, 8);
+  EXPECT_FALSE(fs::exists(run_dir("unfit")));
+  ASSERT_EQ(train("plain", {"--set", "optimiser={\"type\": \"sgd\"}"}).code, 0);
+  const auto rule = train("plain", longer);
+  EXPECT_EQ(rule.code, 8);
+  EXPECT_NE(rule.err.find("another optimiser"), std::string::npos) << rule.err;
   ASSERT_EQ(train("run", {"--set", "model.channels=7", "--overwrite"}).code, 0);
   EXPECT_EQ(train("x", {"--resume", (folder_ / "nowhere").string()}).code, 8);
   EXPECT_FALSE(fs::exists(run_dir("x")));

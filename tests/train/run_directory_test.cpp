@@ -22,6 +22,8 @@ class RunDirectoryTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(base_); }
 
+  std::size_t starts() const { return nlohmann::json::parse(read_file(run_ / "provenance.json"))["starts"].size(); }
+
   fs::path base_, run_;
   const RunDirectory::Description description_{"{}", "{ }\n", "", {{"argv", {"train"}}}};
 };
@@ -38,12 +40,18 @@ TEST_F(RunDirectoryTest, FreshResumeOverwrite) {
   EXPECT_THROW(RunDirectory(run_, Mode::fresh, description_), IoError);
   EXPECT_TRUE(fs::exists(run_ / "metrics.jsonl"));
   {
-    RunDirectory run(run_, Mode::resume, description_);
-    EXPECT_EQ(nlohmann::json::parse(read_file(run_ / "provenance.json"))["starts"].size(), 2u);
+    RunDirectory run(run_, Mode::resume, {"{1}", "{ 1}\n", "", {{"argv", {"train"}}}});
+    EXPECT_EQ(starts(), 1u);  // a start that may still fail changes nothing
+    EXPECT_EQ(read_file(run_ / "config.resolved.json"), "{ }\n");
+    run.withdraw();
+    EXPECT_TRUE(fs::exists(run_ / "metrics.jsonl"));
+    run.confirm();
+    EXPECT_EQ(starts(), 2u);
+    EXPECT_EQ(read_file(run_ / "config.resolved.json"), "{ 1}\n");
   }
   RunDirectory run(run_, Mode::overwrite, description_);
   EXPECT_EQ(read_file(run_ / "metrics.jsonl"), "");
-  EXPECT_EQ(nlohmann::json::parse(read_file(run_ / "provenance.json"))["starts"].size(), 1u);
+  EXPECT_EQ(starts(), 1u);
 }
 
 TEST_F(RunDirectoryTest, ForeignFilesAreNeverTouched) {
@@ -86,6 +94,11 @@ TEST_F(RunDirectoryTest, MetricsAreRewound) {
 TEST_F(RunDirectoryTest, NothingIsLeftOfAFailedStart) {
   write_file(base_ / "file", "");
   EXPECT_THROW(RunDirectory(base_ / "file" / "run", Mode::fresh, description_), IoError);
+  {
+    RunDirectory run(run_, Mode::fresh, description_);
+    run.withdraw();
+  }
+  EXPECT_FALSE(fs::exists(run_));
   const auto name = RunDirectory::new_path("runs", "lizard", "{}").filename().string();
   EXPECT_TRUE(name.starts_with("lizard-20")) << name;
 }
