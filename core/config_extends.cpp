@@ -52,7 +52,7 @@ void merge(Document& base, json& into, const std::string& pointer, const Documen
 }
 
 Document read_chain(const fs::path& file, std::vector<fs::path>& chain) {
-  const fs::path real = fs::weakly_canonical(file);
+  const fs::path real = fs::weakly_canonical(fs::absolute(file));
   Document document = parse_config(read_bounded(file), file.string(), fs::absolute(file).parent_path());
   chain.push_back(real);
   if (!document.value.is_object()) return document;
@@ -66,7 +66,7 @@ Document read_chain(const fs::path& file, std::vector<fs::path>& chain) {
   if (!extends.is_string()) fail("expected the path of a configuration file, got " + extends.dump().substr(0, 60));
   const fs::path relative = extends.get<std::string>();
   const fs::path base_file = file.parent_path() / relative;
-  const fs::path base_real = fs::weakly_canonical(base_file), folder = real.parent_path();
+  const fs::path base_real = fs::weakly_canonical(fs::absolute(base_file)), folder = real.parent_path();
   const fs::path inside = base_real.lexically_relative(folder);
   if (relative.empty() || relative.is_absolute() || inside.empty() || *inside.begin() == "..")
     fail("expected a relative path at or below the folder of this file, got " + extends.dump());

@@ -133,6 +133,7 @@ Image decode_png(std::string_view bytes, const std::string& where) {
   ReadSession session;
   session.input = bytes;
   const auto fail = [&](const std::string& why) { throw DataError(where + ": not a readable PNG: " + why); };
+  if (!bytes.starts_with("\x89PNG\r\n\x1a\n")) fail("it does not start like one");
   if (!run(session, read_header, nullptr)) fail(session.message);
   const std::uint64_t w = png_get_image_width(session.png, session.info);
   const std::uint64_t h = png_get_image_height(session.png, session.info);

@@ -5,6 +5,7 @@
 #include "core/emoji.hpp"
 #include "core/error.hpp"
 #include "core/png.hpp"
+#include "train/free_memory.hpp"
 
 namespace mg::train {
 namespace fs = std::filesystem;
@@ -97,6 +98,18 @@ Planes cell_seed(const Planes& first) {
   return seed;
 }
 
+/// Refuses frames that this machine cannot hold before they are padded and copied.
+void require_room(const Config& c, const Planes& frame, std::size_t frames, const std::string& name) {
+  constexpr double kUnknown = double(std::uint64_t(1) << 36), kGigabyte = 1e9;
+  const std::size_t available = free_memory({});
+  const double room = available > 0 ? double(available) : kUnknown, border = 2.0 * c.get<int>("pad");
+  const double bytes = double(sizeof(float)) * c.get<int>("channels") * (frame.h + border) * (frame.w + border) *
+                       double(frames) * c.get<int>("copies");
+  if (bytes <= room) return;
+  c.fail("pad", "with its padding and copies " + name + " takes " + std::to_string(bytes / kGigabyte) + " GB, but " +
+                    std::to_string(room / kGigabyte) + " GB are free; lower pad, repeat_last or copies");
+}
+
 Trajectory load_trajectory(const Config& c, const std::vector<Config>& frames) {
   Trajectory t;
   t.channels = c.get<int>("channels");
@@ -118,6 +131,7 @@ Trajectory load_trajectory(const Config& c, const std::vector<Config>& frames) {
     planes.insert(planes.begin(), square_seed(planes.front(), seed.get<int>("size"), t.name));
   if (seed.type() == "cell") planes.insert(planes.begin(), cell_seed(planes.front()));
   t.seed_cell = seed.type() == "cell";
+  require_room(c, planes.front(), planes.size() + c.get<std::size_t>("repeat_last"), t.name);
   for (int k = 0; k < c.get<int>("repeat_last"); ++k) planes.push_back(planes.back());
   for (const auto& p : planes) {
     const Planes padded = pad(p, c.get<int>("pad"));

@@ -128,6 +128,15 @@ TEST_F(ConfigExtends, MergesObjectsAndReplacesTheRest) {
   EXPECT_EQ(config.at("optimiser").type(), "sgd");
 }
 
+TEST_F(ConfigExtends, AMissingBaseIsMissedFromTheWorkingFolderToo) {
+  write("main.json", R"({"extends": "none.json"})");
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  const auto error = test::config_error([] { load_config(sample_schema(), "main.json"); });
+  fs::current_path(before);
+  EXPECT_EQ(error, "main.json:1:13: /extends: no such file: none.json");
+}
+
 TEST_F(ConfigExtends, ErrorsNameTheFileTheValueIsIn) {
   write("base.json", "{\"name\": 5,\n \"train\": {\"steps\": 0}}");
   EXPECT_EQ(error_of("{\"extends\": \"base.json\",\n\"train\": {\"mode\": 1}}"),

@@ -99,6 +99,7 @@ TEST_F(Data, ErrorsNameFileAndRemedy) {
       R"({"type": "images", "trajectories": [{"frames": [{"file": "a.png"}, {"file": "small.png"}]}]})",
       "small.png: 5 x 4 pixels, but ");
   expect_error<DataError>(a + R"(, "seed": {"type": "square", "size": 7}})", "too small for a seed of 7");
+  expect_error<ConfigError>(a + R"(, "pad": 16384, "repeat_last": 10000, "copies": 100})", "lower pad");
   expect_error<DataError>(a + R"(, "boundary": {"type": "images", "files": [["small.png"]]}})", "a mask of 5 x 4");
   expect_error<ConfigError>(a + R"(, "boundary": {"type": "images", "files": [["a.png"], ["a.png"]]}})",
                             "2 masks for 1");
