@@ -25,8 +25,6 @@ train::ImageModel image_model(const Config& model, int observed) {
 
 namespace {
 
-constexpr int kCompareEvery = 7;  // steps; odd and prime, so that every step of a rollout has its turn
-
 void require_fft(const Config& objective, const Exec& exec) {
   const std::string loss = objective.at("loss").type();
   if (exec.backend == Backend::host && train::needs_fft(loss) && train::host_fft_library().empty())
@@ -57,7 +55,7 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
         std::make_unique<nca::PreBoundarySystem<T>>(nca::nca_spec(root.at("model"), root.at("model").type() == "gnca"));
   if (checked)
     rollout_system = std::make_unique<train::CheckedSystem<T>>(
-        rollout_system ? std::move(rollout_system) : all.systems.create(root.at("model")), kCompareEvery);
+        rollout_system ? std::move(rollout_system) : all.systems.create(root.at("model")), train::kCompareEvery);
   std::vector<T> params(system->param_layout().size());
   system->initialise(seed, params);
   auto training = train::trainer_options(root.at("train"));

@@ -80,8 +80,7 @@ template <class T>
 std::unique_ptr<System<T>> make_system(const Config& model, const GlobalOptions& options) {
   auto system = registries<T>().systems.create(model);
   if (options.backend != "check") return system;
-  constexpr int kEvery = 8;
-  return std::make_unique<train::CheckedSystem<T>>(std::move(system), kEvery);
+  return std::make_unique<train::CheckedSystem<T>>(std::move(system), train::kCompareEvery);
 }
 
 ModelSource find_model(const fs::path& path, const std::string& config_file, const GlobalOptions& options) {

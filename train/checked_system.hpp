@@ -12,6 +12,9 @@ struct CheckTolerance {
   double gradient = 1e-4;  ///< parameter gradient of one step: a sum over all cells in another order
 };
 
+/// The usual `every` of a CheckedSystem: odd and prime, so that every step of a rollout has its turn.
+inline constexpr int kCompareEvery = 7;
+
 /// Backend `check`: a System that runs `inner` on the device and, every `every` calls, runs the same step or adjoint on
 /// the host from the same inputs and compares. Synchronises on those calls. On the host backend it is `inner` itself.
 /// @throws DivergedError naming the array, step and worst element when the two backends disagree
