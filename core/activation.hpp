@@ -6,7 +6,7 @@
 
 namespace mg {
 
-/// Pointwise nonlinearities named in configs. @source spec common 5
+/// Pointwise nonlinearities named in configs. @source the reference implementation
 enum class Activation { relu, tanh, sigmoid, swish, gelu, leaky_relu, relu6, linear };
 
 inline constexpr std::string_view kActivationNames[] = {"relu", "tanh",       "sigmoid", "swish",

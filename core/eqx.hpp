@@ -25,7 +25,7 @@ std::string eqx_bytes(const EqxFile& file);
 /// Takes a plain or gated NCA of the reference out of its 11 leaves. Kernel list, padding and activation are not in
 /// such a file.
 /// @throws DataError naming the leaf that does not fit
-/// @source spec common 4.3, nca 1.1-1.2
+/// @source the reference implementation
 ImportedNca import_eqx_nca(const EqxFile& file, const std::string& where);
 
 }  // namespace mg

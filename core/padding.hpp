@@ -5,7 +5,7 @@
 
 namespace mg {
 
-/// What a stencil reads outside the lattice. @source spec common 2.1
+/// What a stencil reads outside the lattice. @source the reference implementation
 enum class Padding { zeros, reflect, replicate, circular };
 
 inline constexpr std::string_view kPaddingNames[] = {"ZEROS", "REFLECT", "REPLICATE", "CIRCULAR"};

@@ -26,7 +26,7 @@ struct PerceptionSpec {
 /// @param x  (n, c, h, w)
 /// @param p  (n, spec.features(c), h, w) overwritten
 /// @throws std::invalid_argument on unequal shapes, or a lattice too small for `reflect`
-/// @source spec common 2.4, nca 1.0   @adjoint perceive_adjoint
+/// @source the reference implementation   @adjoint perceive_adjoint
 template <class T>
 void perceive(const Exec& exec, const PerceptionSpec& spec, ConstView<T> x, View<T> p);
 

@@ -45,7 +45,7 @@ struct StencilSet {
 /// @param original_scaled_kernels  at scale >= 2 keep the reference's stencils: grad0 along axis 0 with negative sign,
 ///   a Laplacian of another shape, neither of unit gain
 /// @throws std::invalid_argument unless 1 <= scale <= kMaxStencilScale, smoothing is 0 or 1, dx > 0
-/// @source spec common 2.2, 2.3, C01
+/// @source the reference implementation
 template <class T>
 StencilSet<T> make_stencils(Padding padding, int scale = 1, int smoothing = 1, double dx = 1,
                             bool original_scaled_kernels = false);
@@ -56,7 +56,7 @@ enum class StencilKind { grad0, grad1, lap, average };
 // (L x)[i, j] = sum_ab lap(a, b) x~[i + a, j + b] on the padded field x~. A vector field has its component first:
 // channel d C + c. No output may alias an input. Every `*_bar` of an input is overwritten. The lattice may have any
 // size; `reflect` needs two cells on each axis. All throw std::invalid_argument on shapes that do not fit.
-// @source spec common 2.4, C02
+// @source the reference implementation
 
 /// out = K x with one of the four stencils.  @param x, out (n, c, h, w)
 template <class T>

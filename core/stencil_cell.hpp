@@ -120,7 +120,7 @@ MG_HD T correlate_adjoint_cell(const Stencils<T, R>& s, const T* k, const Lattic
 }
 
 /// Derivative d (0 or 1) of u at a cell. Taken as differences of mirrored cells, so that it is exactly 0 across a
-/// REFLECT wall and DIFF sees the exact zero of quirk C02.
+/// REFLECT wall and DIFF sees the exact zero that the reference implementation has.
 template <class T, int R, bool I, class U>
 MG_HD T derivative_cell(const Stencils<T, R>& s, int d, const Lattice<I>& l, const U& u, int y, int x) {
   const int r = s.radius();

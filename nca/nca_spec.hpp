@@ -9,7 +9,7 @@
 namespace mg::nca {
 
 enum class FireMask { channel, cell };     ///< one Bernoulli per channel and cell (reference) or per cell (distill)
-enum class Boundary { none, soft, hard };  ///< @source spec common 3
+enum class Boundary { none, soft, hard };  ///< @source the reference implementation
 
 /// A plain or gated neural cellular automaton; every combination is legal.
 /// Step, per cell:
@@ -61,7 +61,7 @@ struct NcaInputs {
 /// mask uses c = 0 for all channels. Nothing is drawn when fire_rate = 1.
 /// @param params  nca_param_layout(spec).size()
 /// @param x, next (n, C, h, w); next is overwritten, no alias
-/// @source spec nca 1.0-1.2, reference-results 1.1   @adjoint nca_step_adjoint
+/// @source the reference implementation; Growing Neural Cellular Automata, Distill 2020   @adjoint nca_step_adjoint
 template <class T>
 void nca_step(const Exec& exec, const NcaSpec& spec, const T* params, const NcaInputs<T>& inputs, ConstView<T> x,
               View<T> next, Workspace& workspace);

@@ -18,7 +18,7 @@ class NcaSystem final : public System<T> {
   Layout condition_layout(Grid grid) const override;
   const Layout& param_layout() const override { return params_; }
   /// hidden.* ~ U(-1/sqrt F, 1/sqrt F), output.* = 0, so that the first step is the identity.
-  /// @source spec nca 1.1; the bias of the hidden layer follows the rule of its weight
+  /// @source the reference implementation; the bias of the hidden layer follows the rule of its weight
   void initialise(std::uint64_t seed, std::span<T> params) const override;
   void step(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
             ConstStateView<T> state, StateView<T> next, Workspace& workspace) const override;

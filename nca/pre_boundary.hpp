@@ -5,7 +5,7 @@ namespace mg::nca {
 
 /// out = boundary(y): the last `rows` channels become the mask (soft), or every channel is multiplied by it (hard).
 /// @param y, out  (n, C, h, w), may be the same array   @param mask  (n, rows, h, w)
-/// @adjoint apply_boundary_adjoint   @source spec common 3
+/// @adjoint apply_boundary_adjoint   @source the reference implementation
 template <class T>
 void apply_boundary(const Exec& exec, Boundary kind, ConstView<T> y, ConstView<T> mask, View<T> out);
 

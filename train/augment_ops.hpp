@@ -11,7 +11,7 @@ namespace mg::train {
 /// @param truth     (pairs, C, h, w) unshifted
 /// @param g         (pairs, C, h, w) noise to use instead of the drawn one; null data = draw
 /// @param out       (pairs, C, h, w) overwritten
-/// @source spec nca 2.5
+/// @source the reference implementation
 template <class T>
 void morph_batch(const Exec& exec, const MorphBatch& m, ConstView<T> previous, ConstView<T> truth, ConstView<T> g,
                  View<T> out);

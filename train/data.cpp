@@ -79,7 +79,8 @@ Planes frame_planes(const Config& c, const Config& frame, std::string& name) {
   return planes;
 }
 
-/// The frame inside the central square that covers n/2 - (size+1)/2 ... of both axes. @source spec nca 2.6
+/// The frame inside the central square that covers n/2 - (size+1)/2 ... of both axes.
+/// @source the reference implementation
 Planes square_seed(const Planes& first, int size, const std::string& name) {
   if (size > std::min(first.h, first.w))
     throw DataError(name + ": " + std::to_string(first.h) + " x " + std::to_string(first.w) +

@@ -10,7 +10,7 @@ namespace mg::train {
 /// Compares the observed channels of x and y, or what the model perceives of them. The features of a channel are the
 /// blocks of core/perception; channels >= observed of the features (everything but the first block) count `grad_weight`:
 ///   loss(x, y) = base(g p(x[:observed]), g p(y[:observed])),  g = 1 for the first block, grad_weight for the others
-/// The gradient norm (DIFF) has derivative 0 where it is 0. @source spec nca 2.4
+/// The gradient norm (DIFF) has derivative 0 where it is 0. @source the reference implementation
 template <class T>
 class FeatureLoss final : public Loss<T> {
  public:

@@ -48,7 +48,7 @@ struct ImageObjectiveOptions {
 ///             other samples;   pre_boundary: as post_boundary, of the state block "pre_boundary"
 /// The derivative of |v| at v = 0 is +1 in both regularisers (automatic differentiation of the reference): 0 at low, 2 at
 /// high. Where the losses have derivative 0 is said at make_loss.
-/// @source spec nca 2.3 (1-3), 2.4, N07, N11
+/// @source the reference implementation
 template <class T>
 class ImageObjective final : public Objective<T> {
  public:

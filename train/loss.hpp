@@ -8,7 +8,8 @@
 namespace mg::train {
 
 /// A distance between prediction x and target y, one number per sample. A NaN loss counts as 0 and an infinite one as
-/// the largest finite number; their derivative is 0, so look for NaN in the state itself. @source spec common 7
+/// the largest finite number; their derivative is 0, so look for NaN in the state itself.
+/// @source the reference implementation
 template <class T>
 class Loss {
  public:
@@ -37,7 +38,7 @@ class Loss {
 /// The mean of a spectral loss runs over the half plane (h, w / 2 + 1), unweighted; its mask must be (n, c, 1, 1).
 /// @param compat  the form of the reference implementation where the two differ (cosine, spectral_full)
 /// @throws std::invalid_argument for an unknown name
-/// @source spec common 7, C02, C06, C07, C08
+/// @source the reference implementation
 template <class T>
 std::unique_ptr<Loss<T>> make_loss(const std::string& name, bool compat = false);
 

@@ -4,7 +4,7 @@
 
 namespace mg::train {
 
-/// How the samples of the morph augmenter are made and disturbed. @source spec nca 2.5
+/// How the samples of the morph augmenter are made and disturbed. @source the reference implementation
 struct MorphOptions {
   int steps = 64;                     ///< system steps between two frames
   int duplicate = 4;                  ///< copies of every trajectory

@@ -13,7 +13,7 @@ namespace mg::train {
 
 /// Updates the flat parameter buffer from the flat gradient: a list of gradient transforms, then one update rule. One
 /// reduction pass over the tensors, then one fused elementwise kernel; counters and norms stay on the backend.
-/// @source spec nca 3
+/// @source the optimisers of optax; param_block_norm is the reference implementation's
 template <class T>
 class Optimiser {
  public:

@@ -1,7 +1,5 @@
 #include "train/pool_augmenter.hpp"
 
-#include <algorithm>
-
 #include "core/error.hpp"
 #include "train/augment_ops.hpp"
 #include "train/samples.hpp"
@@ -14,8 +12,12 @@ PoolAugmenter<T>::PoolAugmenter(const PoolOptions& options, const AugmenterInput
       seed_(inputs.seed),
       trajectories_(int(inputs.data.size())),
       observed_(observed_channels(*inputs.system, inputs.data)),
-      slots_(options.regime == PoolOptions::Regime::growing ? std::max(options.batch, trajectories_) : options.size) {
+      slots_(options.regime == PoolOptions::Regime::growing ? options.batch : options.size) {
   grid_ = inputs.data.front().grid;
+  if (const bool growing = options.regime == PoolOptions::Regime::growing;
+      trajectories_ > (growing ? options.batch : options.size))
+    throw DataError(std::to_string(trajectories_) + " targets need at least as many samples: raise augment." +
+                    (growing ? "batch" : "size"));
   std::vector<T> seeds, targets, conditions;
   SampleGroup<T> group;
   group.grid = grid_;

@@ -23,11 +23,11 @@ PoolOptions pool_options(const Config& config);
 /// Start states are earlier results. Every trajectory is (seed, target): its first and last frame; slot p of the pool
 /// belongs to trajectory p mod trajectories. Batches are drawn without replacement, sorted by their distance from the
 /// target, and written back after an accepted iteration. The pool stays on the backend.
-/// @source reference-results 3.1 (Growing Neural Cellular Automata, Distill 2020)
+/// @source Mordvintsev et al., Growing Neural Cellular Automata, Distill 2020
 template <class T>
 class PoolAugmenter : public Augmenter<T> {
  public:
-  /// @throws DataError on trajectories of different lattices, or of fewer than two frames
+  /// @throws DataError on trajectories of different lattices, or of fewer than two frames, or on more of them than slots
   PoolAugmenter(const PoolOptions& options, const AugmenterInputs<T>& inputs);
 
   std::vector<SampleGroup<T>>& groups() override { return groups_; }

@@ -15,7 +15,7 @@ namespace mg::train {
 ///   cosine       last + (initial - last) (1 + cos(pi min(k, steps) / steps)) / 2
 ///   linear       initial + (last - initial) min(k, steps) / steps
 /// Before that, for k < warmup, a straight line from warmup_start to the first value; the rest then counts from warmup.
-/// @source spec nca 3; optax schedules
+/// @source the schedules of optax
 struct Schedule {
   enum class Kind { constant, exponential, piecewise, cosine, linear };
   static constexpr int kMaxBoundaries = 32;

@@ -18,7 +18,8 @@ enum class OnDivergence { stop, skip, rollback };
 
 struct TrainerOptions {
   /// An iteration is accepted, and its final states become the next start, while i < warmup, or when
-  /// total - best < accept_margin; a refused one is tried again with new random numbers. @source spec nca 2.3
+  /// total - best < accept_margin; a refused one is tried again with new random numbers.
+  /// @source the reference implementation
   std::int64_t warmup = 64;
   double accept_margin = 0.01;
   bool accept_always = false;
@@ -73,7 +74,7 @@ class Trainer {
 
   /// Everything needed to go on bit for bit: parameters, optimiser, augmenter, best, counters.
   void save(TensorFile& file) const;
-  /// @throws CheckpointError when the file belongs to another configuration
+  /// @throws CheckpointError, DataError when the file belongs to another configuration
   void restore(const TensorFile& file);
   /// After a rollback, number `attempt`: other random numbers from here on, and the learning rate times factor^attempt.
   void retry(std::int64_t attempt, double factor);

@@ -55,7 +55,7 @@ struct Model {
   Workspace workspace;
 };
 
-// ---- the crab: spec common 16 -------------------------------------------------------------------------------------
+// ---- the crab of the reference implementation ---------------------------------------------------------------------
 
 NcaSpec crab_spec() {
   NcaSpec s;
@@ -135,7 +135,7 @@ TEST(NcaOracle, CrabGrowsUnderAMaskPerChannelOnly) {
   EXPECT_GT(other.error(target), 1.0);
 }
 
-// ---- Growing NCA: reference-results 1.1 ---------------------------------------------------------------------------
+// ---- the models of Growing Neural Cellular Automata ---------------------------------------------------------------
 
 constexpr int kSamples = 3;
 

@@ -57,6 +57,14 @@ TEST(Pool, SeedCellHasAllHiddenChannels) {
     for (int i = 0; i < 42; ++i) EXPECT_EQ(pool[std::size_t(c * 42 + i)], i == centre ? 1.0F : 0.0F);
 }
 
+TEST(Pool, RefusesTargetsThatNoSampleWouldReach) {
+  Pool p;
+  p.inputs.data.assign(5, p.inputs.data[0]);
+  EXPECT_NO_THROW(PoolAugmenter<float>(p.options, p.inputs));  // ten slots
+  p.options.regime = PoolOptions::Regime::growing;             // a batch of four
+  EXPECT_THROW(PoolAugmenter<float>(p.options, p.inputs), DataError);
+}
+
 /// The batch in words: worst first and replaced by the seed, best ones damaged, ends written back to their slots.
 TEST(Pool, SortsReseedsDamagesAndWritesBack) {
   Pool p;
