@@ -1,5 +1,7 @@
 #include "train/train_config.hpp"
 
+#include <cmath>
+
 namespace mg::train {
 
 Schema train_schema() {
@@ -54,7 +56,7 @@ TrainerOptions trainer_options(const Config& c) {
                                        : OnDivergence::rollback;
   o.max_skips = c.get<int>("max_skips");
   o.memory = c.get<std::string>("memory");
-  o.memory_budget = std::size_t(c.get<double>("memory_budget") * (1 << 20));
+  o.memory_budget = std::size_t(std::ceil(c.get<double>("memory_budget") * (1 << 20)));
   o.memory_slots = c.get<int>("memory_slots");
   return o;
 }

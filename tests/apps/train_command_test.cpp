@@ -169,6 +169,7 @@ TEST_F(TrainCommand, BadInputLeavesNoRunDirectory) {
   const auto tight = train("run", {"--set", "train.memory_budget=0.001"});
   EXPECT_EQ(tight.code, 3);
   EXPECT_NE(tight.err.find("train.memory: "), std::string::npos) << tight.err;
+  EXPECT_EQ(train("run", {"--set", "train.memory_budget=1e-9"}).code, 3);  // not 0, which means no limit
   std::ofstream(folder_ / "target.png") << "not a picture";
   EXPECT_EQ(train("run").code, 4);
   fs::remove(folder_ / "target.png");
