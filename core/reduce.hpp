@@ -66,17 +66,23 @@ struct StoreReduced {
 
 namespace host {
 
+/// Takes `count` values, one per lane. Called with the constant kReduceLanes, the loop becomes vector code.
 template <class Op, int K, class Value>
-ReduceValues<K> reduce_range(const Value& value, std::size_t begin, std::size_t end) {
+inline void reduce_lanes(const Value& value, std::size_t base, int count, double (&lanes)[K][kReduceLanes]) {
+  for (int t = 0; t < count; ++t) {
+    const ReduceValues<K> x = value(base + std::size_t(t));
+    for (int k = 0; k < K; ++k) lanes[k][t] = Op::combine(lanes[k][t], x.v[k]);
+  }
+}
+
+/// @param value  taken as a copy, whose members no store can change
+template <class Op, int K, class Value>
+ReduceValues<K> reduce_range(const Value value, std::size_t begin, std::size_t end) {
   double lanes[K][kReduceLanes];
   for (int k = 0; k < K; ++k) std::fill_n(lanes[k], kReduceLanes, Op::identity());
-  for (std::size_t base = begin; base < end; base += kReduceLanes) {
-    const int count = int(std::min<std::size_t>(kReduceLanes, end - base));
-    for (int t = 0; t < count; ++t) {
-      const ReduceValues<K> x = value(base + t);
-      for (int k = 0; k < K; ++k) lanes[k][t] = Op::combine(lanes[k][t], x.v[k]);
-    }
-  }
+  std::size_t base = begin;
+  for (; base + kReduceLanes <= end; base += kReduceLanes) reduce_lanes<Op, K>(value, base, kReduceLanes, lanes);
+  if (base < end) reduce_lanes<Op, K>(value, base, int(end - base), lanes);
   ReduceValues<K> total;
   for (int k = 0; k < K; ++k) {
     for (int t = 0; t < kReduceHeads; ++t)
@@ -97,8 +103,8 @@ void reduce_segments(std::size_t segments, std::size_t max_length, const Value& 
   const std::size_t chunks = std::max<std::size_t>(1, (max_length + kReduceChunk - 1) / kReduceChunk);
   const auto chunk = [&](std::size_t s, std::size_t c) {
     const std::size_t length = value.length(s);
-    return reduce_range<Op, K>([&](std::size_t i) { return value(s, i); }, std::min(length, c * kReduceChunk),
-                               std::min(length, (c + 1) * kReduceChunk));
+    return reduce_range<Op, K>([own = value, s](std::size_t i) { return own(s, i); },
+                               std::min(length, c * kReduceChunk), std::min(length, (c + 1) * kReduceChunk));
   };
   auto* partials = chunks > 1 ? workspace.get<ReduceValues<K>>({}, "reduce.partials", segments * chunks)
                               : nullptr;  // [segments][chunks]
@@ -113,7 +119,7 @@ void reduce_segments(std::size_t segments, std::size_t max_length, const Value& 
   }
   if (chunks == 1) return;
   for (std::size_t s = 0; s < segments; ++s)
-    store(s, reduce_range<Op, K>([&](std::size_t c) { return partials[s * chunks + c]; }, 0, chunks));
+    store(s, reduce_range<Op, K>([=](std::size_t c) { return partials[s * chunks + c]; }, 0, chunks));
 }
 
 }  // namespace host
