@@ -42,15 +42,16 @@ inline void store_tile(const Tile& t, float* out, int stride, const Fn& fn) {
     for (int j = 0; j < kCols; ++j) store(out + i * stride + j * kLanes, fn(i, j * kLanes, t.c[i][j]));
 }
 
-/// c[i][:] += sum over the cells k of a block of a[i][k] b[k][:] for R rows and N vectors; a [R][kBlock], b [kBlock][stride].
+/// c[i][:] += sum over the first `cells` cells k of a block of a[i][k] b[k][:] for R rows and N vectors; a [R][kBlock],
+/// b [kBlock][stride].
 template <int R, int N>
-inline void accumulate(const float* a, const float* b, int stride, float* c) {
+inline void accumulate(const float* a, const float* b, int stride, int cells, float* c) {
   V acc[R][N];
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 6
     for (int j = 0; j < N; ++j) acc[i][j] = load(c + i * stride + j * kLanes);
-  for (int k = 0; k < kBlock; ++k) {
+  for (int k = 0; k < cells; ++k) {
     V row[N];
 #pragma GCC unroll 6
     for (int j = 0; j < N; ++j) row[j] = load(b + j * kLanes);
@@ -69,22 +70,22 @@ inline void accumulate(const float* a, const float* b, int stride, float* c) {
 }
 /// The same for kRows rows in two halves, which leaves registers for more columns.
 template <int N>
-inline void accumulate_halves(const float* a, const float* b, int stride, float* c) {
-  accumulate<kRows / 2, N>(a, b, stride, c);
-  accumulate<kRows / 2, N>(a + kRows / 2 * kBlock, b, stride, c + kRows / 2 * stride);
+inline void accumulate_halves(const float* a, const float* b, int stride, int cells, float* c) {
+  accumulate<kRows / 2, N>(a, b, stride, cells, c);
+  accumulate<kRows / 2, N>(a + kRows / 2 * kBlock, b, stride, cells, c + kRows / 2 * stride);
 }
 
 /// The same for kRows rows and all `width` columns, a multiple of kLanes.
-inline void accumulate_all(const float* a, const float* b, int width, float* c) {
+inline void accumulate_all(const float* a, const float* b, int width, int cells, float* c) {
   int left = width / kLanes;
   for (; left > 0; b += 3 * kLanes, c += 3 * kLanes, left -= 3) {
     if constexpr (kLanes == 16) {
-      if (left == 5) return accumulate_halves<5>(a, b, width, c);
-      if (left == 4) return accumulate_halves<4>(a, b, width, c);
+      if (left == 5) return accumulate_halves<5>(a, b, width, cells, c);
+      if (left == 4) return accumulate_halves<4>(a, b, width, cells, c);
     }
-    if (left == 2) return accumulate<kRows, 2>(a, b, width, c);
-    if (left == 1) return accumulate<kRows, 1>(a, b, width, c);
-    accumulate<kRows, 3>(a, b, width, c);
+    if (left == 2) return accumulate<kRows, 2>(a, b, width, cells, c);
+    if (left == 1) return accumulate<kRows, 1>(a, b, width, cells, c);
+    accumulate<kRows, 3>(a, b, width, cells, c);
   }
 }
 

@@ -192,8 +192,8 @@ void adjoint_block(const Step& s, const Strip& t, const Scratch& b, const float*
     float* z_bar = b.z_bar + std::size_t(j) * kTile;
     if (!s.gated) hidden_tile(s, b.p, j, b.a, b.slope);
     hidden_bar_tile(s, b, j, b.a + at, b.slope + at, z_bar);
-    accumulate_all(z_bar, b.pt, s.Fv, sums.w0 + std::size_t(j) * kRows * s.Fv);
-    accumulate_all(b.a + at, b.ut, s.Ov, sums.w1 + std::size_t(j) * kRows * s.Ov);
+    accumulate_all(z_bar, b.pt, s.Fv, cells, sums.w0 + std::size_t(j) * kRows * s.Fv);
+    accumulate_all(b.a + at, b.ut, s.Ov, cells, sums.w1 + std::size_t(j) * kRows * s.Ov);
     if (s.hidden_bias) add_up(z_bar, kRows, sums.b0 + j * kRows * fast::kBiasLanes);
   }
   feature_bar(s, t, b, cells, skip);
