@@ -84,10 +84,11 @@ bool declared_shared(const Candidate& at) {
 
 using Range = std::pair<void*, std::size_t>;
 const std::vector<Range>& shared_ranges() {
-  static const std::vector<Range> ranges = [] {
-    std::vector<Range> found;
+  // Never destroyed: queues that still hold work run at exit, after static objects have gone.
+  static const std::vector<Range>& ranges = *[] {
+    auto* found = new std::vector<Range>;
     for (std::size_t i = 0; i < candidate_count; ++i)
-      if (declared_shared(candidates[i])) found.emplace_back(candidates[i].begin, candidates[i].size);
+      if (declared_shared(candidates[i])) found->emplace_back(candidates[i].begin, candidates[i].size);
     return found;
   }();
   return ranges;
