@@ -31,6 +31,15 @@ void require_fft(const Config& objective, const Exec& exec) {
     objective.fail("loss", "\"" + loss + "\": " + train::kNoHostFft);
 }
 
+/// A soft boundary that covered an observed channel would hold it at the mask: it could never learn its target.
+void require_free_channels(const train::ImageModel& image, const Config& model) {
+  if (image.boundary == train::ImageModel::Boundary::soft && image.observed + image.boundary_rows > image.channels)
+    model.fail("boundary_channels", "a soft boundary of " + std::to_string(image.boundary_rows) +
+                                        " channels and pictures of " + std::to_string(image.observed) +
+                                        " need at least " + std::to_string(image.observed + image.boundary_rows) +
+                                        " channels, the model has " + std::to_string(image.channels));
+}
+
 }  // namespace
 
 template <class T>
@@ -41,10 +50,11 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
   require_fft(root.at("objective"), exec);
   system = all.systems.create(root.at("model"));
   data = train::load_data(root.at("data"));
+  const auto model = image_model(root.at("model"), data.front().channels);
+  require_free_channels(model, root.at("model"));
   const train::AugmenterInputs<T> inputs{exec, system.get(), data, seed};
   augmenter = all.augmenters.create(root.at("augment"), inputs);
   optimiser = train::make_optimiser<T>(root.at("optimiser"), system->param_layout(), exec);
-  const auto model = image_model(root.at("model"), data.front().channels);
   std::vector<std::unique_ptr<train::Objective<T>>> objectives;
   for (std::size_t g = 0; g < augmenter->groups().size(); ++g)
     objectives.push_back(train::make_objective<T>(root.at("objective"), model));

@@ -39,6 +39,8 @@ std::int64_t Session<T>::resume(const Checkpoint* from) {
       throw CheckpointError(std::string("the checkpoint belongs to another optimiser or augmenter: ") + error.what());
     }
     rollbacks_ = trainer_.stream();
+    initial_ = {};
+    trainer_.save(initial_);
   }
   run_.confirm();
   seconds_ = run_.rewind_metrics(trainer_.iteration());

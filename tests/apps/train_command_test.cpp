@@ -166,6 +166,9 @@ TEST_F(TrainCommand, BadInputLeavesNoRunDirectory) {
   EXPECT_EQ(train("run", {"--set", "data=null"}).code, 3);
   EXPECT_EQ(train("run", {"--set", "model.fire_rate=0"}).code, 3);
   EXPECT_EQ(train("run", {"--set", "model.boundary=hard"}).code, 4);  // without a mask
+  const auto covered = train("run", {"--set", "model.boundary=soft", "--set", "model.channels=4"});
+  EXPECT_EQ(covered.code, 3);
+  EXPECT_NE(covered.err.find("need at least 5 channels"), std::string::npos) << covered.err;
   const auto tight = train("run", {"--set", "train.memory_budget=0.001"});
   EXPECT_EQ(tight.code, 3);
   EXPECT_NE(tight.err.find("train.memory: "), std::string::npos) << tight.err;
