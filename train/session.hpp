@@ -12,7 +12,7 @@ struct SessionOptions {
   std::int64_t checkpoint_every = 500;  ///< iterations; 0 = only at the end
   int rollbacks = 3;                    ///< tries of OnDivergence::rollback
   double rollback_rate = 0.5;           ///< factor on the learning rate at each of them
-  double max_seconds = 0;               ///< of this session, then stop as after a signal; 0 = none
+  double max_seconds = 0;               ///< of one start of the run, then stop as after a signal; 0 = none
   nlohmann::json fingerprint;           ///< of the configuration
   std::string model_json;               ///< metadata of the model files
 };
