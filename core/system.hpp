@@ -6,6 +6,7 @@
 
 #include "core/buffer.hpp"
 #include "core/layout.hpp"
+#include "core/time_grid.hpp"
 
 namespace mg {
 
@@ -22,6 +23,13 @@ struct StepIndex {
   int step = 0;                ///< 0-based step inside the rollout
   std::int64_t sample0 = 0;    ///< global index of sample 0; sample n of the batch is sample0 + n
   double t = 0, h = 1;         ///< time before the step and its length [model time]
+};
+
+/// A state wanted inside a step, at t + theta h: written by the step, or its cotangent, read by the adjoint.
+template <class T>
+struct Tap {
+  double theta = 1;
+  StateView<T> value;
 };
 
 /// A differentiable dynamical system: x' = step(x; parameters, conditions, index) with a hand-derived adjoint.
@@ -53,6 +61,23 @@ class System {
   virtual void step_adjoint(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
                             ConstStateView<T> state, ConstStateView<T> next_bar, StateView<T> state_bar, T* params_bar,
                             Workspace& workspace) const = 0;
+
+  /// The steps from `index.t` that reach all of `save_times` (non-decreasing, none before index.t), for this batch and
+  /// these parameters; what an adaptive solver tried and accepted. By default unit steps, with times that are whole
+  /// numbers of steps after index.t.
+  /// @throws std::invalid_argument for times that cannot be reached, DivergedError when no step is accepted
+  virtual TimeGrid time_grid(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
+                             ConstStateView<T> state, std::span<const double> save_times, Workspace& workspace) const;
+  /// As step(), and every tap gets the state at t + theta h. Only systems whose time_grid() has saves that are not
+  /// exact see taps; the others throw std::logic_error when there are any.
+  virtual void step_tapped(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
+                           ConstStateView<T> state, StateView<T> next, std::span<const Tap<T>> taps,
+                           Workspace& workspace) const;
+  /// Adjoint of step_tapped: as step_adjoint() with the cotangents of the taps beside next_bar.
+  virtual void step_tapped_adjoint(const Exec& exec, const StepIndex& index, const T* params,
+                                   ConstStateView<T> conditions, ConstStateView<T> state, ConstStateView<T> next_bar,
+                                   std::span<const Tap<const T>> tap_bars, StateView<T> state_bar, T* params_bar,
+                                   Workspace& workspace) const;
 
   /// flop credited to one cell and forward step (adjoint counted as twice that); 0 when unknown.
   virtual double flop_per_cell() const { return 0; }

@@ -1,0 +1,26 @@
+#pragma once
+#include <vector>
+
+namespace mg {
+
+/// One step of a rollout: from t to t + h.
+struct TimeStep {
+  double t = 0, h = 1;  // [model time]
+};
+
+/// Where a wanted time lies: at t + theta h of step `step`, 0 <= theta <= 1. `exact`: it is the end of that step, and
+/// the value is the state itself, not an interpolant.
+struct SavePoint {
+  int step = 0;
+  double theta = 1;
+  bool exact = true;
+};
+
+/// The steps a rollout takes and the states it is asked for, in order of time. Adaptive solvers record it, so that replay
+/// and adjoint see the same numbers.
+struct TimeGrid {
+  std::vector<TimeStep> steps;
+  std::vector<SavePoint> saves;
+};
+
+}  // namespace mg

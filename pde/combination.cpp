@@ -1,0 +1,31 @@
+#include "pde/combination.hpp"
+
+namespace mg::pde {
+
+namespace host {
+
+template <class T>
+void write_combinations(const Combinations<T>& sums, const T* r, std::size_t size) {
+  for (int k = 0; k < sums.count; ++k) {
+    const Combination<T> sum = sums.sum[k];
+#pragma omp parallel for schedule(static) if (size > 16384)
+    for (std::size_t i = 0; i < size; ++i) sum.out[i] = sum.value(i, r != nullptr ? r[i] : T(0));
+  }
+}
+
+}  // namespace host
+#if MG_WITH_CUDA
+namespace cuda {
+template <class T>
+void write_combinations(CUstream_st* stream, const Combinations<T>& sums, const T* r, std::size_t size);
+}
+#endif
+
+template <class T>
+void write_combinations(const Exec& exec, const Combinations<T>& sums, const T* r, std::size_t size) {
+  MG_DISPATCH(exec, write_combinations<T>, sums, r, size);
+}
+template void write_combinations(const Exec&, const Combinations<float>&, const float*, std::size_t);
+template void write_combinations(const Exec&, const Combinations<double>&, const double*, std::size_t);
+
+}  // namespace mg::pde
