@@ -27,12 +27,13 @@ struct SampleGroup {
   ConstView<T> target_view(int observed) const { return {target.data(), {count, observed, grid.h, grid.w}}; }
 };
 
-/// The images (and masks) a run trains on, in host memory: frames[t] of (channels, h, w), padding included.
+/// The frames (and masks) a run trains on, in host memory: frames[t] of (channels, h, w), padding included.
 struct Trajectory {
   std::string name;  ///< for messages
   int channels = 0;  ///< observed ones
   Grid grid;
   std::vector<std::vector<float>> frames;  // [T][channels * h * w]
+  std::vector<double> times;               // [T] increasing [model time]; empty = not known: frames at 0, 1, 2, ...
   std::vector<float> boundary;             // [rows * h * w], empty without a mask
   bool seed_cell = false;                  ///< frame 0 is one living cell: its hidden channels start at 1
 };
