@@ -43,9 +43,10 @@ CheckedSystem<T>::CheckedSystem(std::unique_ptr<System<T>> inner, int every, Che
 }
 
 template <class T>
-void CheckedSystem<T>::step(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
-                            ConstStateView<T> state, StateView<T> next, Workspace& workspace) const {
-  inner_->step(exec, index, params, conditions, state, next, workspace);
+void CheckedSystem<T>::step_tapped(const Exec& exec, const StepIndex& index, const T* params,
+                                   ConstStateView<T> conditions, ConstStateView<T> state, StateView<T> next,
+                                   std::span<const Tap<T>> taps, Workspace& workspace) const {
+  inner_->step_tapped(exec, index, params, conditions, state, next, taps, workspace);
   if (!due(exec)) return;
   ++comparisons_;
   const auto p = to_host(exec, params, param_layout().size());
@@ -59,26 +60,34 @@ void CheckedSystem<T>::step(const Exec& exec, const StepIndex& index, const T* p
 }
 
 template <class T>
-void CheckedSystem<T>::step_adjoint(const Exec& exec, const StepIndex& index, const T* params,
-                                    ConstStateView<T> conditions, ConstStateView<T> state, ConstStateView<T> next_bar,
-                                    StateView<T> state_bar, T* params_bar, Workspace& workspace) const {
+void CheckedSystem<T>::step_tapped_adjoint(const Exec& exec, const StepIndex& index, const T* params,
+                                           ConstStateView<T> conditions, ConstStateView<T> state,
+                                           ConstStateView<T> next_bar, std::span<const Tap<const T>> tap_bars,
+                                           StateView<T> state_bar, T* params_bar, Workspace& workspace) const {
   const bool compare = due(exec);
   const std::size_t size = param_layout().size();
   std::vector<T> before;
   if (compare) before = to_host(exec, static_cast<const T*>(params_bar), size);
-  inner_->step_adjoint(exec, index, params, conditions, state, next_bar, state_bar, params_bar, workspace);
+  inner_->step_tapped_adjoint(exec, index, params, conditions, state, next_bar, tap_bars, state_bar, params_bar,
+                              workspace);
   if (!compare) return;
   ++comparisons_;
   const auto p = to_host(exec, params, size);
   const auto c = to_host(exec, conditions.data, conditions.size());
   const auto x = to_host(exec, state.data, state.size());
   const auto y = to_host(exec, next_bar.data, next_bar.size());
+  std::vector<std::vector<T>> bars;
+  std::vector<Tap<const T>> host_bars;
+  for (const auto& tap : tap_bars) bars.push_back(to_host(exec, tap.value.data, tap.value.size()));
+  for (std::size_t k = 0; k < bars.size(); ++k)
+    host_bars.push_back({tap_bars[k].theta, {bars[k].data(), tap_bars[k].value.layout, tap_bars[k].value.batch}});
   const auto device = to_host(exec, static_cast<const T*>(state_bar.data), state_bar.size());
   const auto device_params = to_host(exec, static_cast<const T*>(params_bar), size);
   std::vector<T> host(device.size()), host_params = before;
-  inner_->step_adjoint(Exec{}, index, p.data(), {c.data(), conditions.layout, conditions.batch},
-                       {x.data(), state.layout, state.batch}, {y.data(), next_bar.layout, next_bar.batch},
-                       {host.data(), state_bar.layout, state_bar.batch}, host_params.data(), host_workspace_);
+  inner_->step_tapped_adjoint(Exec{}, index, p.data(), {c.data(), conditions.layout, conditions.batch},
+                              {x.data(), state.layout, state.batch}, {y.data(), next_bar.layout, next_bar.batch},
+                              host_bars, {host.data(), state_bar.layout, state_bar.batch}, host_params.data(),
+                              host_workspace_);
   require_equal("the state cotangent", index, device, host, tolerance_.state);
   require_equal("the parameter gradient", index, device_params, host_params, tolerance_.gradient);
 }

@@ -28,11 +28,25 @@ class CheckedSystem final : public System<T> {
   Layout condition_layout(Grid grid) const override { return inner_->condition_layout(grid); }
   const Layout& param_layout() const override { return inner_->param_layout(); }
   void initialise(std::uint64_t seed, std::span<T> params) const override { inner_->initialise(seed, params); }
+  TimeGrid time_grid(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
+                     ConstStateView<T> state, std::span<const double> save_times, Workspace& workspace) const override {
+    return inner_->time_grid(exec, index, params, conditions, state, save_times, workspace);
+  }
   void step(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
-            ConstStateView<T> state, StateView<T> next, Workspace& workspace) const override;
+            ConstStateView<T> state, StateView<T> next, Workspace& workspace) const override {
+    step_tapped(exec, index, params, conditions, state, next, {}, workspace);
+  }
+  void step_tapped(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
+                   ConstStateView<T> state, StateView<T> next, std::span<const Tap<T>> taps,
+                   Workspace& workspace) const override;
   void step_adjoint(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
                     ConstStateView<T> state, ConstStateView<T> next_bar, StateView<T> state_bar, T* params_bar,
-                    Workspace& workspace) const override;
+                    Workspace& workspace) const override {
+    step_tapped_adjoint(exec, index, params, conditions, state, next_bar, {}, state_bar, params_bar, workspace);
+  }
+  void step_tapped_adjoint(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
+                           ConstStateView<T> state, ConstStateView<T> next_bar, std::span<const Tap<const T>> tap_bars,
+                           StateView<T> state_bar, T* params_bar, Workspace& workspace) const override;
   double flop_per_cell() const override { return inner_->flop_per_cell(); }
 
   long long comparisons() const { return comparisons_; }

@@ -124,8 +124,8 @@ RolloutProgram two_level_program(int steps) {
   return p;
 }
 
-MemoryPlan make_plan(Kind kind, int steps, int slots, std::size_t state_bytes) {
-  MemoryPlan plan{kind, steps, slots, 0, 0, 0};
+MemoryPlan make_plan(Kind kind, int steps, int slots, std::size_t state_bytes, int held) {
+  MemoryPlan plan{kind, steps, slots, 0, held, 0, 0};
   if (kind == Kind::sqrt) {
     const int length = segment_length(steps), segments = (steps + length - 1) / length;
     plan.slots = segments + length - 1;
@@ -136,6 +136,7 @@ MemoryPlan make_plan(Kind kind, int steps, int slots, std::size_t state_bytes) {
     plan.recomputed_steps = revolve_forward_steps(steps, plan.slots) - (steps - 1);
     plan.states = plan.slots + (plan.slots < steps ? kWorkBuffers : 0) + 1 + kCotangents;
   }
+  plan.states += held;
   plan.bytes = std::size_t(plan.states) * state_bytes;
   return plan;
 }
@@ -158,7 +159,7 @@ std::string MemoryPlan::describe() const {
 }
 
 MemoryPlan plan_rollout(int steps, std::size_t state_bytes, std::size_t budget_bytes, const std::string& kind,
-                        int slots) {
+                        int slots, int held) {
   if (steps < 1) throw std::invalid_argument("plan_rollout: needs at least one step, got " + std::to_string(steps));
   if (slots < 0) throw std::invalid_argument("plan_rollout: slots must not be negative, got " + std::to_string(slots));
   const std::size_t fit =
@@ -170,21 +171,21 @@ MemoryPlan plan_rollout(int steps, std::size_t state_bytes, std::size_t budget_b
                                 " bytes, the budget is " + std::to_string(budget_bytes) +
                                 "; use a larger budget, fewer samples or another plan");
   };
-  const MemoryPlan all = make_plan(Kind::store_all, steps, steps, state_bytes);
+  const MemoryPlan all = make_plan(Kind::store_all, steps, steps, state_bytes, held);
   if (kind == "store_all") return within(all);
-  const MemoryPlan two_level = make_plan(Kind::sqrt, steps, 0, state_bytes);
+  const MemoryPlan two_level = make_plan(Kind::sqrt, steps, 0, state_bytes, held);
   if (kind == "sqrt") return within(two_level);
   if (kind != "revolve" && kind != "auto")
     throw std::invalid_argument("plan_rollout: unknown plan '" + kind + "'; known: auto, store_all, sqrt, revolve");
   if (kind == "auto" && fits(all)) return all;
 
-  constexpr std::size_t kOther = kWorkBuffers + 1 + kCotangents;
-  const int most = fit > kOther ? int(std::min<std::size_t>(fit - kOther, std::size_t(steps))) : 1;
+  const std::size_t other = std::size_t(kWorkBuffers + 1 + kCotangents + held);
+  const int most = fit > other ? int(std::min<std::size_t>(fit - other, std::size_t(steps))) : 1;
   const MemoryPlan binomial = within(make_plan(Kind::revolve, steps,
                                                fits(all) && slots == 0 ? steps
                                                : slots > 0             ? slots
                                                                        : most,
-                                               state_bytes));
+                                               state_bytes, held));
   if (kind == "auto" && fits(two_level) && two_level.recomputed_steps <= binomial.recomputed_steps) return two_level;
   return binomial;
 }

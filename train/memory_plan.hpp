@@ -16,7 +16,8 @@ struct MemoryPlan {
   int steps = 0;                   ///< K
   int slots = 0;                   ///< states x_0 .. x_{K-1} kept at a time, x_0 included
   long long recomputed_steps = 0;  ///< forward steps of the adjoint sweep
-  int states = 0;                  ///< buffers of one state in all: slots, work, the final state and two cotangents
+  int held = 0;                    ///< states held whatever the kind: saves between steps and their cotangents
+  int states = 0;                  ///< buffers of one state in all: slots, work, final state, two cotangents, held ones
   std::size_t bytes = 0;           ///< states * bytes of one state
   std::string describe() const;    ///< one line for the log
 };
@@ -25,10 +26,11 @@ struct MemoryPlan {
 /// recomputes the fewest steps (store_all when it fits). revolve uses as many slots as fit, or exactly `slots` when > 0.
 /// A budget of 0 means no limit.
 /// @param state_bytes  of one batch of states
+/// @param held         states that are held besides, of the same size
 /// @throws std::invalid_argument when steps < 1, the kind is unknown, or the plan does not fit (the text names the
 ///         smallest budget that does)
 MemoryPlan plan_rollout(int steps, std::size_t state_bytes, std::size_t budget_bytes, const std::string& kind,
-                        int slots = 0);
+                        int slots = 0, int held = 0);
 
 /// The fewest forward steps that reverse `steps` steps with `slots` stored states, the first sweep to x_{K-1} included:
 ///   t(l, c) = r l - beta(c + 1, r - 1),  beta(c, r) = (c + r)! / (c! r!),  r least with beta(c, r) >= l

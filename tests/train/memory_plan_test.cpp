@@ -38,6 +38,24 @@ TEST(MemoryPlan, BinomialCountsMatchPublishedNumbers) {
   EXPECT_EQ(revolve_forward_steps(1000, 1), 499500);
 }
 
+TEST(MemoryPlan, CostOfAThousandStepsIsThePublishedOne) {
+  // Forward and adjoint steps in units of the plain forward sweep, as measured by the authors of spyro (their text cuts
+  // or rounds the last digit): 5, 10, 20, 40 and 60 checkpoints.
+  const std::pair<int, double> published[] = {{5, 7.28}, {10, 4.62}, {20, 3.74}, {40, 3.09}, {60, 2.94}};
+  for (const auto& [slots, cost] : published)
+    EXPECT_NEAR(double(revolve_forward_steps(1000, slots) + 1000) / 1000, cost, 0.02) << slots;
+}
+
+TEST(MemoryPlan, HeldStatesCountAgainstTheBudget) {
+  const MemoryPlan plain = plan_rollout(100, 8, 8 * 60, "revolve"),
+                   held = plan_rollout(100, 8, 8 * 60, "revolve", 0, 20);
+  EXPECT_EQ(held.slots, plain.slots - 20);
+  EXPECT_EQ(held.states, plain.states);
+  EXPECT_LE(held.bytes, 8U * 60U);
+  EXPECT_THROW(plan_rollout(100, 8, 8 * 60, "store_all", 0, 20), std::invalid_argument);
+  EXPECT_THROW(plan_rollout(100, 8, 8 * 60, "auto", 0, 60), std::invalid_argument);
+}
+
 /// Runs a program on state indices instead of states: every operation must find the state that it claims to read.
 void expect_sound(const MemoryPlan& plan) {
   SCOPED_TRACE(plan.describe());

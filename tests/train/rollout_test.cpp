@@ -52,10 +52,14 @@ struct Case {
     Vec final, params_bar, start_bar;
     long long steps;
   };
-  Result run(Rollout<double>& rollout, const Vec& params, const Vec& start, const MemoryPlan& plan) {
+  Result run(Rollout<double>& rollout, const Vec& params, const Vec& start, const MemoryPlan& plan,
+             const TimeGrid* grid = nullptr) {
     ProbeObjective objective;
     system.steps = 0;
-    rollout.forward(params.data(), view(conditions, condition), view(start, state), base, plan, &objective);
+    if (grid != nullptr)
+      rollout.forward(params.data(), view(conditions, condition), view(start, state), base, *grid, plan, &objective);
+    else
+      rollout.forward(params.data(), view(conditions, condition), view(start, state), base, plan, &objective);
     Result r{objective.total, {}, Vec(3), Vec(start.size()), 0};
     rollout.backward(params.data(), view(conditions, condition), objective, r.params_bar.data(),
                      {r.start_bar.data(), &state, kBatch});
@@ -118,6 +122,93 @@ TEST(Rollout, AdjointPassesTheTaylorTestUnderEveryPlan) {
                                },
                                point);
     }
+}
+
+/// Uneven steps; saves at step ends, between them, several in one step, and none in others.
+TimeGrid uneven_grid(int steps) {
+  TimeGrid grid;
+  double t = 1.5;
+  for (int k = 0; k < steps; ++k) {
+    const double h = 0.05 + 0.02 * (k % 4);
+    grid.steps.push_back({t, h});
+    t += h;
+    if (k == 0) grid.saves.push_back({k, 0, false});
+    if (k % 3 == 0) grid.saves.push_back({k, 0.25, false});
+    if (k % 3 == 0) grid.saves.push_back({k, 0.75, false});
+    if (k % 5 == 2 || k == steps - 1) grid.saves.push_back({k, 1, true});
+  }
+  return grid;
+}
+
+TEST(Rollout, SavesBetweenStepsGiveTheSameBitsUnderEveryPlan) {
+  Case c;
+  const Vec params = {0.7, -0.4, 0.2}, start = test::random_vec(Case::kBatch * c.state.size(), 12);
+  const std::size_t bytes = c.state.size() * Case::kBatch * sizeof(double);
+  for (int steps : {1, 2, 7, 31}) {
+    const TimeGrid grid = uneven_grid(steps);
+    Rollout<double> first({}, c.system, c.state, Case::kBatch);
+    const auto want = c.run(first, params, start, plan_rollout(steps, bytes, 0, "store_all"), &grid);
+    for (const MemoryPlan& plan : all_plans(steps, bytes)) {
+      SCOPED_TRACE(plan.describe());
+      Rollout<double> rollout({}, c.system, c.state, Case::kBatch);
+      rollout.keep_saves(true);
+      const auto got = c.run(rollout, params, start, plan, &grid);
+      EXPECT_EQ(got.total, want.total);
+      EXPECT_EQ(got.final, want.final);
+      EXPECT_EQ(got.params_bar, want.params_bar);
+      EXPECT_EQ(got.start_bar, want.start_bar);
+      EXPECT_EQ(got.steps, steps + plan.recomputed_steps);
+      const auto counted = plan_rollout(steps, bytes, 0, "sqrt", 0, held_states(grid, true));
+      EXPECT_LE(rollout.state_bytes(), plan.bytes + std::size_t(counted.held) * bytes);
+      const auto last = rollout.saved_state(grid.saves.size() - 1), begin = rollout.saved_state(0);
+      EXPECT_EQ(Vec(last.data, last.data + last.size()), want.final);
+      EXPECT_EQ(Vec(begin.data, begin.data + begin.size()), start);
+    }
+  }
+}
+
+TEST(Rollout, AdjointThroughSavesBetweenStepsPassesTheTaylorTest) {
+  Case c;
+  const std::size_t n = Case::kBatch * c.state.size();
+  Vec point = {0.7, -0.4, 0.2};
+  const Vec start = test::random_vec(n, 13);
+  point.insert(point.end(), start.begin(), start.end());
+  const TimeGrid grid = uneven_grid(13);
+  Rollout<double> rollout({}, c.system, c.state, Case::kBatch);
+  const MemoryPlan plan = plan_rollout(13, 1, 0, "revolve", 3);
+  auto run = [&](const Vec& v) {
+    return c.run(rollout, Vec(v.begin(), v.begin() + 3), Vec(v.begin() + 3, v.end()), plan, &grid);
+  };
+  test::expect_taylor_rate([&](const Vec& v) { return Vec{run(v).total}; },
+                           [&](const Vec& v, const Vec& cotangent) {
+                             const auto r = run(v);
+                             Vec bar = r.params_bar;
+                             bar.insert(bar.end(), r.start_bar.begin(), r.start_bar.end());
+                             for (double& b : bar) b *= cotangent[0];
+                             return bar;
+                           },
+                           point);
+}
+
+TEST(Rollout, UnitGridIsTheRolloutWithoutOne) {
+  Case c;
+  const Vec params = {0.7, -0.4, 0.2}, start = test::random_vec(Case::kBatch * c.state.size(), 12);
+  const MemoryPlan plan = plan_rollout(9, 1, 0, "sqrt");
+  Rollout<double> plain({}, c.system, c.state, Case::kBatch), gridded({}, c.system, c.state, Case::kBatch);
+  TimeGrid grid;
+  for (int k = 0; k < 9; ++k) {
+    grid.steps.push_back({c.base.t + k * c.base.h, c.base.h});
+    grid.saves.push_back({k, 1, true});
+  }
+  const auto a = c.run(plain, params, start, plan), b = c.run(gridded, params, start, plan, &grid);
+  EXPECT_EQ(a.total, b.total);
+  EXPECT_EQ(a.params_bar, b.params_bar);
+  EXPECT_EQ(a.start_bar, b.start_bar);
+  EXPECT_THROW(plain.saved_state(0), std::logic_error);
+  grid.saves[2].step = 0;
+  EXPECT_THROW(c.run(gridded, params, start, plan, &grid), std::invalid_argument);
+  grid.steps.pop_back();
+  EXPECT_THROW(c.run(gridded, params, start, plan, &grid), std::invalid_argument);
 }
 
 TEST(Rollout, AllocatesNothingAfterTheFirstCall) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 
 #include "core/philox.hpp"
@@ -42,6 +43,26 @@ class ToySystem final : public System<T> {
       params_bar[1] += u_bar * x.data[r];
       params_bar[2] += bar * q.data[i];
     });
+  }
+
+  /// A tap gets (1 - theta) x + theta next.
+  void step_tapped(const Exec& exec, const StepIndex& index, const T* p, ConstStateView<T> q, ConstStateView<T> x,
+                   StateView<T> next, std::span<const Tap<T>> taps, Workspace& workspace) const override {
+    step(exec, index, p, q, x, next, workspace);
+    for (const Tap<T>& tap : taps)
+      for (std::size_t i = 0; i < x.size(); ++i)
+        tap.value.data[i] = T(1 - tap.theta) * x.data[i] + T(tap.theta) * next.data[i];
+  }
+  void step_tapped_adjoint(const Exec& exec, const StepIndex& index, const T* p, ConstStateView<T> q,
+                           ConstStateView<T> x, ConstStateView<T> next_bar, std::span<const Tap<const T>> tap_bars,
+                           StateView<T> x_bar, T* params_bar, Workspace& workspace) const override {
+    T* sum = workspace.get<T>({}, "toy.next_bar", x.size());
+    std::copy_n(next_bar.data, x.size(), sum);
+    for (const auto& tap : tap_bars)
+      for (std::size_t i = 0; i < x.size(); ++i) sum[i] += T(tap.theta) * tap.value.data[i];
+    step_adjoint(exec, index, p, q, x, {sum, x.layout, x.batch}, x_bar, params_bar, workspace);
+    for (const auto& tap : tap_bars)
+      for (std::size_t i = 0; i < x.size(); ++i) x_bar.data[i] += T(1 - tap.theta) * tap.value.data[i];
   }
 
   mutable long long steps = 0;  ///< calls of step()
