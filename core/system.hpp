@@ -23,6 +23,7 @@ struct StepIndex {
   int step = 0;                ///< 0-based step inside the rollout
   std::int64_t sample0 = 0;    ///< global index of sample 0; sample n of the batch is sample0 + n
   double t = 0, h = 1;         ///< time before the step and its length [model time]
+  int stages = 0;              ///< TimeStep::stages of the step
 };
 
 /// A state wanted inside a step, at t + theta h: written by the step, or its cotangent, read by the adjoint.

@@ -6,10 +6,11 @@ namespace mg {
 /// One step of a rollout: from t to t + h.
 struct TimeStep {
   double t = 0, h = 1;  // [model time]
+  int stages = 0;       ///< what a solver with a variable number of stages chose for it
 };
 
 /// Where a wanted time lies: at t + theta h of step `step`, 0 <= theta <= 1. `exact`: it is the end of that step, and
-/// the value is the state itself, not an interpolant.
+/// the value is the state itself, not an interpolant; step -1 ends where the rollout starts.
 struct SavePoint {
   int step = 0;
   double theta = 1;
