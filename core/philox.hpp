@@ -35,6 +35,7 @@ enum class RandomPurpose : std::uint32_t {
   steps = 7,
   loss_samples = 8,
   run = 9,
+  agents = 10,
   test = 15
 };
 

@@ -1,0 +1,11 @@
+#pragma once
+#include "core/registry.hpp"
+#include "core/system.hpp"
+
+namespace mg::abm {
+
+/// Adds the type "agents".
+template <class T>
+void register_systems(Registry<System<T>>& registry);
+
+}  // namespace mg::abm
