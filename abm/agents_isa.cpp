@@ -33,7 +33,7 @@ struct Block {
     int most = std::max({s.features(), s.channels, 1});
     for (const auto* widths : {&s.hidden, &s.head_hidden})
       for (const int n : *widths) most = std::max(most, n);
-    return most;
+    return row_stride(most);
   }
   static std::size_t size(const AgentSpec& s, const AgentParams& p) {
     const std::size_t layers = p.trunk.size() + p.deposit.size() + p.speed.size() + p.turn.size();
@@ -79,27 +79,49 @@ void add_scaled(T* out, const T* in, T weight, int n) {
   for (int c = 0; c < n; ++c) out[c] += weight * in[c];
 }
 
+/// The taps of one point as a list of cells, so that sums over them stay in registers, channel block by channel block.
+template <class T>
+struct TapList {
+  int count = 0;
+  std::size_t cell[kMostTaps * kMostTaps];
+  T weight[kMostTaps * kMostTaps];
+  TapList(const AgentInputs<T>& in, const T* x) {
+    PointTaps<T>(in.spec->assignment, in.spec->domain, x, in.h, in.w).for_each(in.w, [&](std::size_t at, T w, T, T) {
+      cell[count] = at * std::size_t(in.spec->channels);
+      weight[count++] = w;
+    });
+  }
+  /// out[f][c] = sum over the taps of weight field[f][cell][c]
+  template <int kFields>
+  void gather(const T* const (&field)[kFields], int channels, T* const (&out)[kFields]) const {
+    int c = 0;
+    for (; c + kLanes <= channels; c += kLanes) {
+      Lanes<T> sum[kFields] = {};
+      for (int k = 0; k < count; ++k)
+        for (int f = 0; f < kFields; ++f) sum[f] += weight[k] * load_lanes(field[f] + cell[k] + c);
+      for (int f = 0; f < kFields; ++f) store_lanes(out[f] + c, sum[f]);
+    }
+    for (; c < channels; ++c)
+      for (int f = 0; f < kFields; ++f) {
+        T sum = 0;
+        for (int k = 0; k < count; ++k) sum += weight[k] * field[f][cell[k] + std::size_t(c)];
+        out[f][c] = sum;
+      }
+  }
+};
+
 /// The features of agent i: z [F]; slopes [2][C] for the adjoint.
 template <class T>
 void sense(const AgentInputs<T>& in, const T* policy, int i, T* z, T* felt) {
   const AgentSpec& s = *in.spec;
   const int channels = s.channels;
-  std::fill_n(z, s.features(), T(0));
   if (s.sensing == Sensing::sensors) {
-    for (int k = 0; k < int(s.sensor_angles.size()); ++k) {
-      const Arm<T> arm = sensor_arm(in, policy, k, i);
-      PointTaps<T>(s.assignment, s.domain, arm.tip.v, in.h, in.w).for_each(in.w, [&](std::size_t cell, T w, T, T) {
-        add_scaled(z + k * channels, in.lattice + cell * std::size_t(channels), w, channels);
-      });
-    }
+    for (int k = 0; k < int(s.sensor_angles.size()); ++k)
+      TapList<T>(in, sensor_arm(in, policy, k, i).tip.v).template gather<1>({in.lattice}, channels, {z + k * channels});
     return;
   }
-  std::fill_n(felt, 2 * channels, T(0));
-  PointTaps<T>(s.assignment, s.domain, in.x + 2 * i, in.h, in.w).for_each(in.w, [&](std::size_t cell, T w, T, T) {
-    const std::size_t at = cell * std::size_t(channels);
-    add_scaled(z, in.lattice + at, w, channels);
-    for (int d = 0; d < 2; ++d) add_scaled(felt + d * channels, in.slope[d] + at, w, channels);
-  });
+  TapList<T>(in, in.x + 2 * i)
+      .template gather<3>({in.lattice, in.slope[0], in.slope[1]}, channels, {z, felt, felt + channels});
   const Vec2<T> u = pair_at(in.u, i);
   for (int c = 0; c < channels; ++c) {
     z[channels + c] = u[0] * felt[c] + u[1] * felt[channels + c];
@@ -172,7 +194,7 @@ Thoughts<T> think(const AgentInputs<T>& in, const T* policy, int begin, int end,
   const AgentParams& p = *in.where;
   for (int l = 0; l < kLanes; ++l)
     sense(in, policy, std::min(begin + l, end - 1), b.rows + l * b.features, b.felt + l * 2 * b.channels);
-  transpose(b.rows, kLanes, b.features, b.z);
+  rows_to_lanes(b.rows, b.features, b.features, b.z);
   const T* trunk = run_chain(p.trunk, s.activation, true, policy, b.z, b.trunk);
   return {run_chain(p.deposit, s.activation, false, policy, trunk, b.deposit),
           run_chain(p.speed, s.activation, false, policy, trunk, b.speed),
@@ -293,7 +315,7 @@ void adjoint(const AgentInputs<T>& in, AgentRange range, const AgentBars<T>& bar
     run_chain_adjoint(p.turn, false, policy, trunk, b.turn, b.bar, b.trunk_bar, bars.policy, b.chain);
     std::fill_n(b.z_bar, b.stride, T(0));
     run_chain_adjoint(p.trunk, true, policy, b.z, b.trunk, b.trunk_bar, b.z_bar, bars.policy, b.chain);
-    transpose(b.z_bar, b.features, kLanes, b.z_bar_rows);
+    lanes_to_rows(b.z_bar, b.features, b.z_bar_rows, b.features);
     for (int l = 0; l < lanes; ++l) {
       const int i = begin + l;
       sense_adjoint(in, policy, i, b.z_bar_rows + l * b.features, b.felt + l * 2 * b.channels, bars, x_bar[l],
@@ -326,11 +348,18 @@ void scatter_row(const Scatter<T>& s, int row, T* const* rows) {
 
 template <class T>
 void combine_rows(const LineOperator<T>& op, int row, const T* in, std::size_t block, T* out) {
-  std::fill_n(out, block, T(0));
-  for (int k = op.start[std::size_t(row)]; k < op.start[std::size_t(row) + 1]; ++k) {
-    const T weight = op.weight[std::size_t(k)];
-    const T* from = in + std::size_t(op.index[std::size_t(k)]) * block;
-    for (std::size_t i = 0; i < block; ++i) out[i] += weight * from[i];
+  const int first = op.start[std::size_t(row)], last = op.start[std::size_t(row) + 1];
+  const auto from = [&](int k) { return in + std::size_t(op.index[std::size_t(k)]) * block; };
+  std::size_t i = 0;
+  for (; i + kLanes <= block; i += kLanes) {
+    Lanes<T> sum{};
+    for (int k = first; k < last; ++k) sum += op.weight[std::size_t(k)] * load_lanes(from(k) + i);
+    store_lanes(out + i, sum);
+  }
+  for (; i < block; ++i) {
+    T sum = 0;
+    for (int k = first; k < last; ++k) sum += op.weight[std::size_t(k)] * from(k)[i];
+    out[i] = sum;
   }
 }
 

@@ -71,30 +71,75 @@ void activate_lanes(Activation a, const T* x, T* y, T* slope, int n) {
   }
 }
 
-/// out[o][lane] = bias[o] + sum_k weight[o][k] in[k][lane]
+// Wide vectors cross no function that is not inlined into its caller here, so their calling convention does not matter.
+#pragma GCC diagnostic ignored "-Wpsabi"
+/// kLanes values at once; the compiler splits it into the registers that it has.
+template <class T>
+struct LaneVector {
+  typedef T type __attribute__((vector_size(kLanes * sizeof(T))));
+};
+template <class T>
+using Lanes = typename LaneVector<T>::type;
+template <class T>
+inline Lanes<T> load_lanes(const T* p) {
+  Lanes<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class T>
+inline void store_lanes(T* p, const Lanes<T>& v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+/// out[o][lane] = bias[o] + sum_k weight[o][k] in[k][lane] for kRows outputs from `o` on.
+template <int kRows, class T>
+void dense_rows(const DenseLayer& layer, const T* params, const T* in, T* out, int o) {
+  const T* w = params + layer.weight + std::size_t(o) * std::size_t(layer.in);
+  Lanes<T> sum[kRows];
+  for (int r = 0; r < kRows; ++r) sum[r] = Lanes<T>{} + (layer.bias >= 0 ? params[layer.bias + o + r] : T(0));
+  for (int k = 0; k < layer.in; ++k) {
+    const Lanes<T> x = load_lanes(in + k * kLanes);
+    for (int r = 0; r < kRows; ++r) sum[r] += w[r * layer.in + k] * x;
+  }
+  for (int r = 0; r < kRows; ++r) store_lanes(out + (o + r) * kLanes, sum[r]);
+}
 template <class T>
 void dense(const DenseLayer& layer, const T* params, const T* in, T* out) {
-  const T* w = params + layer.weight;
-  for (int o = 0; o < layer.out; ++o, w += layer.in) {
-    T sum[kLanes];
-    std::fill_n(sum, kLanes, layer.bias >= 0 ? params[layer.bias + o] : T(0));
-    for (int k = 0; k < layer.in; ++k)
-      for (int l = 0; l < kLanes; ++l) sum[l] += w[k] * in[k * kLanes + l];
-    std::copy_n(sum, kLanes, out + o * kLanes);
-  }
+  int o = 0;
+  for (; o + 8 <= layer.out; o += 8) dense_rows<8>(layer, params, in, out, o);
+  for (; o < layer.out; ++o) dense_rows<1>(layer, params, in, out, o);
 }
-/// in_bar[k][lane] += sum_o weight[o][k] out_bar[o][lane]; weight_bar, bias_bar += with in_rows[lane][k] = in[k][lane].
+
+/// in_bar[k][lane] += sum_o weight[o][k] out_bar[o][lane] for kRows inputs from `k` on.
+template <int kRows, class T>
+void dense_adjoint_rows(const DenseLayer& layer, const T* params, const T* out_bar, T* in_bar, int k) {
+  const T* w = params + layer.weight + k;
+  Lanes<T> sum[kRows];
+  for (int r = 0; r < kRows; ++r) sum[r] = load_lanes(in_bar + (k + r) * kLanes);
+  for (int o = 0; o < layer.out; ++o, w += layer.in) {
+    const Lanes<T> bar = load_lanes(out_bar + o * kLanes);
+    for (int r = 0; r < kRows; ++r) sum[r] += w[r] * bar;
+  }
+  for (int r = 0; r < kRows; ++r) store_lanes(in_bar + (k + r) * kLanes, sum[r]);
+}
+/// Elements between rows of `in_rows`: whole vectors.
+inline int row_stride(int n) { return (n + kLanes - 1) / kLanes * kLanes; }
+/// in_bar += weight^T out_bar; weight_bar, bias_bar += with in_rows[lane][k] = in[k][lane], row_stride(in) apart.
 template <class T>
 void dense_adjoint(const DenseLayer& layer, const T* params, const T* in_rows, const T* out_bar, T* in_bar,
                    T* params_bar) {
-  const T* w = params + layer.weight;
-  T* w_bar = params_bar + layer.weight;
-  for (int o = 0; o < layer.out; ++o, w += layer.in, w_bar += layer.in) {
+  int k = 0;
+  for (; k + 8 <= layer.in; k += 8) dense_adjoint_rows<8>(layer, params, out_bar, in_bar, k);
+  for (; k < layer.in; ++k) dense_adjoint_rows<1>(layer, params, out_bar, in_bar, k);
+  const int stride = row_stride(layer.in);
+  for (int o = 0; o < layer.out; ++o) {
     const T* bar = out_bar + o * kLanes;
-    for (int k = 0; k < layer.in; ++k)
-      for (int l = 0; l < kLanes; ++l) in_bar[k * kLanes + l] += w[k] * bar[l];
-    for (int l = 0; l < kLanes; ++l)
-      for (int k = 0; k < layer.in; ++k) w_bar[k] += bar[l] * in_rows[l * layer.in + k];
+    T* w_bar = params_bar + layer.weight + std::size_t(o) * std::size_t(layer.in);
+    for (int first = 0; first < layer.in; first += kLanes) {
+      Lanes<T> sum{};
+      for (int l = 0; l < kLanes; ++l) sum += bar[l] * load_lanes(in_rows + l * stride + first);
+      for (int j = 0; j < std::min(kLanes, layer.in - first); ++j) w_bar[first + j] += sum[j];
+    }
     if (layer.bias < 0) continue;
     T sum = 0;
     for (int l = 0; l < kLanes; ++l) sum += bar[l];
@@ -102,11 +147,16 @@ void dense_adjoint(const DenseLayer& layer, const T* params, const T* in_rows, c
   }
 }
 
-/// to[j][i] = from[i][j] for i < n, j < m.
+/// to[lane][k] = from[k][lane], rows `stride` apart.
 template <class T>
-void transpose(const T* from, int n, int m, T* to) {
-  for (int i = 0; i < n; ++i)
-    for (int j = 0; j < m; ++j) to[j * n + i] = from[i * m + j];
+void lanes_to_rows(const T* from, int n, T* to, int stride) {
+  for (int l = 0; l < kLanes; ++l)
+    for (int k = 0; k < n; ++k) to[l * stride + k] = from[k * kLanes + l];
+}
+template <class T>
+void rows_to_lanes(const T* from, int stride, int n, T* to) {
+  for (int k = 0; k < n; ++k)
+    for (int l = 0; l < kLanes; ++l) to[k * kLanes + l] = from[l * stride + k];
 }
 
 /// Values of one chain of layers that its adjoint needs: for every layer its output and the slope of its activation.
@@ -145,7 +195,7 @@ void run_chain_adjoint(const std::vector<DenseLayer>& layers, bool activated_las
       for (int i = 0; i < layer.out * kLanes; ++i) bar[i] *= slope[i];
     }
     const T* before = k > 0 ? tape.y + (k - 1) * std::size_t(tape.stride) : in;
-    transpose(before, layer.in, kLanes, rows);
+    lanes_to_rows(before, layer.in, rows, row_stride(layer.in));
     T* target = k > 0 ? other : in_bar;
     if (k > 0) std::fill_n(target, layer.in * kLanes, T(0));
     dense_adjoint(layer, params, rows, bar, target, params_bar);
