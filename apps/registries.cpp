@@ -1,6 +1,7 @@
 #include "apps/registries.hpp"
 
 #include "nca/register.hpp"
+#include "pde/register.hpp"
 
 namespace mg::apps {
 
@@ -10,6 +11,7 @@ template <class T>
 Registries<T> filled() {
   Registries<T> all;
   nca::register_systems(all.systems);
+  pde::register_systems(all.systems);
   train::register_augmenters(all.augmenters);
   return all;
 }

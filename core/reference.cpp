@@ -74,7 +74,20 @@ class Writer {
   void nested(const std::string& path, const Property& property) {
     if (property.kind == Kind::object) section(path, "", *property.object);
     if (property.kind == Kind::list) nested(path + "[]", *property.element);
-    if (property.kind != Kind::variant) return;
+    if (property.kind == Kind::variant) choices(path, property);
+  }
+  /// The same choices as elsewhere are not listed again, one by one.
+  void choices(const std::string& path, const Property& property) {
+    std::string all;
+    for (const auto& [type, schema] : property.variants) {
+      all += type + "\n" + schema->doc() + "\n";
+      signature(*schema, all);
+    }
+    const auto [it, fresh] = choices_.try_emplace(all, path);
+    if (!fresh && property.variants.size() > 1) {
+      text += "\n### `" + path + "`\n\nTypes and keys as in `" + it->second + "`.\n";
+      return;
+    }
     for (const auto& [type, schema] : property.variants) section(path, type, *schema);
   }
   /// Everything that two schemas must share to be described once.
@@ -86,7 +99,8 @@ class Writer {
       for (const auto& [name, variant] : property.variants) signature(*variant, out);
     }
   }
-  std::map<std::string, std::string> seen_;
+  std::map<std::string, std::string> seen_;     // section by signature
+  std::map<std::string, std::string> choices_;  // path by types and their signatures
 };
 
 std::string wrapped(const std::string& text, const std::string& indent) {

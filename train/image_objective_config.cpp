@@ -1,6 +1,7 @@
 #include "train/image_objective.hpp"
 
 namespace mg::train {
+namespace {
 
 Variants loss_variants() {
   return {
@@ -20,10 +21,7 @@ Variants loss_variants() {
   };
 }
 
-bool compat_loss(const Config& loss) {
-  return (loss.type() == "cosine" && loss.get<std::string>("norm") == "global_norm") ||
-         (loss.type() == "spectral_full" && loss.get<std::string>("square") == "complex_square");
-}
+}  // namespace
 
 Schema objective_schema() {
   const ImageObjectiveOptions d;
@@ -53,7 +51,8 @@ ImageObjectiveOptions objective_options(const Config& config, const ImageModel& 
   ImageObjectiveOptions o;
   const Config loss = config.at("loss");
   o.loss = loss.type();
-  o.loss_compat = compat_loss(loss);
+  o.loss_compat = (o.loss == "cosine" && loss.get<std::string>("norm") == "global_norm") ||
+                  (o.loss == "spectral_full" && loss.get<std::string>("square") == "complex_square");
   o.grad_loss = config.get<bool>("grad_loss");
   o.grad_weight = config.get<double>("grad_weight");
   const auto at = config.get<std::string>("at");

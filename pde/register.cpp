@@ -1,0 +1,40 @@
+#include "pde/register.hpp"
+
+#include "pde/explicit_rk.hpp"
+#include "pde/fixed_models.hpp"
+#include "pde/pde_system.hpp"
+
+namespace mg::pde {
+
+template <class T>
+void register_rhs(Registry<Rhs<T>>& registry) {
+  register_fixed_models(registry);
+}
+
+template <class T>
+void register_solvers(Registry<Solver<T>>& registry) {
+  register_explicit(registry);
+}
+
+template <class T>
+void register_systems(Registry<System<T>>& registry) {
+  const auto equations = std::make_shared<Registry<Rhs<T>>>();
+  const auto solvers = std::make_shared<Registry<Solver<T>>>();
+  register_rhs(*equations);
+  register_solvers(*solvers);
+  for (auto& [name, schema] : equations->variants()) {
+    schema.variant("solver", solvers->variants(), "heun", "how it is solved in time");
+    registry.add(name, std::move(schema), [equations, solvers](const Config& config) {
+      return std::make_unique<PdeSystem<T>>(equations->create(config), solvers->create(config.at("solver")));
+    });
+  }
+}
+
+template void register_rhs(Registry<Rhs<float>>&);
+template void register_rhs(Registry<Rhs<double>>&);
+template void register_solvers(Registry<Solver<float>>&);
+template void register_solvers(Registry<Solver<double>>&);
+template void register_systems(Registry<System<float>>&);
+template void register_systems(Registry<System<double>>&);
+
+}  // namespace mg::pde
