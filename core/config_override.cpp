@@ -72,6 +72,8 @@ class Override {
     if (value_->is_string()) *value_ = json{{"type", *value_}};
     if (value_->is_number() && !property.number_type.empty())
       *value_ = json{{"type", property.number_type}, {property.number_key, *value_}};
+    if (value_->is_object() && !value_->contains("type") && !property.default_type.empty())
+      (*value_)["type"] = property.default_type;
     const auto type = value_->is_object() ? value_->find("type") : value_->end();
     const Schema* schema = value_->is_object() && type != value_->end() && type->is_string()
                                ? property.variant(type->get<std::string>())

@@ -39,6 +39,7 @@ ordered_json variant_schema(const Property& property) {
     any.push_back(object_schema(*schema, name));
     if (all_defaulted(*schema)) bare.push_back(name);
   }
+  if (!property.default_type.empty()) any.push_back(object_schema(*property.variant(property.default_type), ""));
   if (!bare.empty()) any.push_back({{"enum", bare}});
   if (!property.number_type.empty())
     any.push_back(type_schema(*property.variant(property.number_type)->find(property.number_key)));

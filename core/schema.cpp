@@ -155,6 +155,13 @@ Schema& Schema::number_form(std::string type, std::string key) {
   return *this;
 }
 
+Schema& Schema::default_type(std::string type) {
+  auto& property = properties_.at(properties_.size() - 1);
+  if (!property.variant(type)) throw std::logic_error("default type of '" + property.name + "' names no variant");
+  property.default_type = std::move(type);
+  return *this;
+}
+
 Schema& Schema::list(std::string name, Property inner, std::optional<nlohmann::json> fallback, std::string doc,
                      std::size_t min_size, std::size_t max_size) {
   auto property = element::list(std::move(inner), min_size, max_size);

@@ -34,6 +34,7 @@ struct Property {
   std::vector<std::string> choices;                                             ///< of choice
   std::shared_ptr<const Schema> object;                                         ///< of object
   std::vector<std::pair<std::string, std::shared_ptr<const Schema>>> variants;  ///< of variant: by "type"
+  std::string default_type;             ///< of variant: the type of an object that names none; empty = it must name one
   std::string number_type, number_key;  ///< of variant: a bare number v stands for {"type": number_type, number_key: v}
   std::shared_ptr<const Property> element;       ///< of list
   std::size_t min_size = 0, max_size = 1000000;  ///< of list
@@ -81,6 +82,8 @@ class Schema {
   Schema& variant(std::string name, Variants variants, std::optional<nlohmann::json> fallback, std::string doc);
   /// Of the variant just added: a bare number v stands for {"type": type, key: v}.
   Schema& number_form(std::string type, std::string key);
+  /// Of the variant just added: an object without a "type" is of this one.
+  Schema& default_type(std::string type);
   /// A list whose elements all fit `element` (its name is ignored).
   Schema& list(std::string name, Property element, std::optional<nlohmann::json> fallback, std::string doc,
                std::size_t min_size = 0, std::size_t max_size = 1000000);

@@ -10,7 +10,7 @@ struct TimeStep {
 };
 
 /// Where a wanted time lies: at t + theta h of step `step`, 0 <= theta <= 1. `exact`: it is the end of that step, and
-/// the value is the state itself, not an interpolant.
+/// the value is the state itself, not an interpolant; step -1 ends where the rollout starts.
 struct SavePoint {
   int step = 0;
   double theta = 1;

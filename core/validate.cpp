@@ -219,6 +219,11 @@ class Validator {
     if (!value.is_object()) return wrong(p, value, pointer);
     const auto type = value.find("type");
     const auto names = variant_names(p);
+    if (type == value.end() && !p.default_type.empty()) {
+      json typed = value;
+      typed["type"] = p.default_type;
+      return variant(p, typed, pointer);
+    }
     if (type == value.end()) {
       errors.push_back(source_.describe(pointer + "/type") + "required, but missing; expected one of " +
                        join(quoted(names)));

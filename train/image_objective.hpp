@@ -86,6 +86,10 @@ class ImageObjective final : public Objective<T> {
   Buffer<T> mask_;           // (batch, observed, 1, 1), empty without a mask
 };
 
+/// The losses that a configuration can name, and whether one asks for the form of the reference (make_loss).
+Variants loss_variants();
+bool compat_loss(const Config& loss);
+
 /// The config key "objective".
 Schema objective_schema();
 /// @throws ConfigError at the key that contradicts another or the model

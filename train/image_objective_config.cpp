@@ -1,7 +1,6 @@
 #include "train/image_objective.hpp"
 
 namespace mg::train {
-namespace {
 
 Variants loss_variants() {
   return {
@@ -21,7 +20,10 @@ Variants loss_variants() {
   };
 }
 
-}  // namespace
+bool compat_loss(const Config& loss) {
+  return (loss.type() == "cosine" && loss.get<std::string>("norm") == "global_norm") ||
+         (loss.type() == "spectral_full" && loss.get<std::string>("square") == "complex_square");
+}
 
 Schema objective_schema() {
   const ImageObjectiveOptions d;
@@ -51,8 +53,7 @@ ImageObjectiveOptions objective_options(const Config& config, const ImageModel& 
   ImageObjectiveOptions o;
   const Config loss = config.at("loss");
   o.loss = loss.type();
-  o.loss_compat = (o.loss == "cosine" && loss.get<std::string>("norm") == "global_norm") ||
-                  (o.loss == "spectral_full" && loss.get<std::string>("square") == "complex_square");
+  o.loss_compat = compat_loss(loss);
   o.grad_loss = config.get<bool>("grad_loss");
   o.grad_weight = config.get<double>("grad_weight");
   const auto at = config.get<std::string>("at");

@@ -13,12 +13,14 @@ namespace mg::train {
 template <class T>
 struct ObjectiveInputs {
   ConstStateView<T> conditions;  ///< of the system, e.g. its boundary masks; may be empty
-  ConstView<T> target;           ///< (batch, observed channels, h, w)
+  ConstView<T> target;           ///< (saves, batch, observed channels, h, w), seen as (saves batch, ...)
   double weight = 1;             ///< of one sample in the total: 1 / samples of all groups
   int per_batch = 1;             ///< consecutive samples that form one batch (the pairs of one trajectory)
+  int saves = 1;                 ///< targets of one sample: one for every save, or 1 = one for all
 };
 
-/// What a rollout is judged by: terms on the states x_1 .. x_K of one group of equally shaped samples.
+/// What a rollout is judged by: terms on the states x_1 .. x_K of one group of equally shaped samples. On a time grid
+/// these are its saves, and K their number.
 /// All values stay on the device. One object per group; call bind() whenever its inputs move.
 template <class T>
 class Objective {

@@ -67,21 +67,21 @@ void Rollout<T>::prepare_saves(const Objective<T>* objective) {
   if (std::size_t(plan_.steps) != steps)
     throw std::invalid_argument("Rollout: a plan of " + std::to_string(plan_.steps) + " steps for a grid of " +
                                 std::to_string(steps));
-  first_save_.assign(steps + 1, 0);
+  first_save_.assign(steps + 2, 0);
   save_buffer_.assign(grid_.saves.size(), -1);
-  double previous = -1;
+  double previous = 0;
   int kept = 0;
   for (std::size_t m = 0; m < grid_.saves.size(); ++m) {
     const SavePoint& save = grid_.saves[m];
-    if (save.step < 0 || std::size_t(save.step) >= steps || !(save.theta >= 0 && save.theta <= 1) ||
+    if (save.step < -1 || save.step >= plan_.steps || !(save.theta >= 0 && save.theta <= 1) ||
         save.step + save.theta < previous)
       throw std::invalid_argument("Rollout: save " + std::to_string(m) + " of the time grid is out of order");
     previous = save.step + save.theta;
-    ++first_save_[std::size_t(save.step) + 1];
+    ++first_save_[std::size_t(save.step) + 2];
     const bool observed = objective != nullptr && objective->observes(int(m) + 1, saves());
     if (keep_saves_ || (observed && !save.exact)) save_buffer_[m] = kept++;
   }
-  for (std::size_t k = 0; k < steps; ++k) first_save_[k + 1] += first_save_[k];
+  for (std::size_t k = 0; k <= steps; ++k) first_save_[k + 1] += first_save_[k];
   const std::size_t size = layout_.size() * std::size_t(batch_);
   while (save_buffers_.size() < std::size_t(kept)) save_buffers_.emplace_back(exec_, size);
 }
@@ -94,21 +94,26 @@ void Rollout<T>::run_step(const Op& op, const T* params, ConstStateView<T> condi
 /// A step of the forward sweep: with its taps, and its saves shown to the objective.
 template <class T>
 void Rollout<T>::run_first_step(const Op& op, const T* params, ConstStateView<T> conditions, Objective<T>* objective) {
-  const std::size_t begin = first_save_[std::size_t(op.k)], end = first_save_[std::size_t(op.k) + 1];
-  const auto kept = [&](std::size_t m) {
-    return StateView<T>{save_buffers_[std::size_t(save_buffer_[m])].data(), &layout_, batch_};
-  };
+  const std::size_t begin = first_save_[std::size_t(op.k) + 1], end = first_save_[std::size_t(op.k) + 2];
   taps_.clear();
   for (std::size_t m = begin; m < end; ++m)
-    if (!grid_.saves[m].exact && save_buffer_[m] >= 0) taps_.push_back({grid_.saves[m].theta, kept(m)});
+    if (!grid_.saves[m].exact && save_buffer_[m] >= 0)
+      taps_.push_back({grid_.saves[m].theta, {save_buffers_[std::size_t(save_buffer_[m])].data(), &layout_, batch_}});
   const StateView<T> next = state(op.to);
   system_.step_tapped(exec_, index_of(op.k), params, conditions, state(op.from), next, taps_, workspace_);
-  for (std::size_t m = begin; m < end; ++m) {
+  show_saves(op.k, next, objective);
+}
+
+/// Keeps and shows the saves of step k, which ends at x.
+template <class T>
+void Rollout<T>::show_saves(int k, ConstStateView<T> x, Objective<T>* objective) {
+  for (std::size_t m = first_save_[std::size_t(k + 1)]; m < first_save_[std::size_t(k + 2)]; ++m) {
     const bool exact = grid_.saves[m].exact;
     if (exact && save_buffer_[m] >= 0)
-      copy_bytes(exec_, kept(m).data, exec_.backend, next.data, exec_.backend, next.size() * sizeof(T));
+      copy_bytes(exec_, save_buffers_[std::size_t(save_buffer_[m])].data(), exec_.backend, x.data, exec_.backend,
+                 x.size() * sizeof(T));
     if (objective != nullptr && objective->observes(int(m) + 1, saves()))
-      objective->value(exec_, int(m) + 1, saves(), exact ? next : kept(m));
+      objective->value(exec_, int(m) + 1, saves(), exact ? x : saved_state(m));
   }
 }
 
@@ -118,7 +123,7 @@ void Rollout<T>::forward(const T* params, ConstStateView<T> conditions, ConstSta
   grid_.steps.clear();
   grid_.saves.clear();
   for (int k = 0; k < plan.steps; ++k) {
-    grid_.steps.push_back({base.t + k * base.h, base.h});
+    grid_.steps.push_back({base.t + k * base.h, base.h, base.stages});
     grid_.saves.push_back({k, 1, true});
   }
   run(params, conditions, start, base, plan, objective);
@@ -147,6 +152,7 @@ void Rollout<T>::run(const T* params, ConstStateView<T> conditions, ConstStateVi
   prepare_saves(objective);
   copy_bytes(exec_, state(0).data, exec_.backend, start.data, exec_.backend, start.size() * sizeof(T));
   zero_bytes(exec_, state(0).data + start.size(), (size - start.size()) * sizeof(T));
+  show_saves(-1, state(0), objective);
   for (const Op& op : program_->forward) run_first_step(op, params, conditions, objective);
   ready_ = true;
 }
@@ -156,7 +162,7 @@ template <class T>
 std::span<const Tap<const T>> Rollout<T>::tap_cotangents(int k, Objective<T>& objective) {
   tap_cotangents_.clear();
   const std::size_t size = layout_.size() * std::size_t(batch_);
-  for (std::size_t m = first_save_[std::size_t(k) + 1]; m-- > first_save_[std::size_t(k)];) {
+  for (std::size_t m = first_save_[std::size_t(k + 2)]; m-- > first_save_[std::size_t(k + 1)];) {
     if (grid_.saves[m].exact || !objective.observes(int(m) + 1, saves())) continue;
     const std::size_t at = tap_cotangents_.size();
     if (tap_bars_.size() <= at) tap_bars_.emplace_back(exec_, size);
@@ -171,7 +177,7 @@ std::span<const Tap<const T>> Rollout<T>::tap_cotangents(int k, Objective<T>& ob
 /// Adds the objective's cotangents of the saves that are the end x of step k.
 template <class T>
 void Rollout<T>::add_exact(int k, ConstStateView<T> x, Objective<T>& objective, StateView<T> x_bar) const {
-  for (std::size_t m = first_save_[std::size_t(k) + 1]; m-- > first_save_[std::size_t(k)];)
+  for (std::size_t m = first_save_[std::size_t(k + 2)]; m-- > first_save_[std::size_t(k + 1)];)
     if (grid_.saves[m].exact && objective.observes(int(m) + 1, saves()))
       objective.adjoint(exec_, int(m) + 1, saves(), x, x_bar);
 }
@@ -198,7 +204,7 @@ void Rollout<T>::backward(const T* params, ConstStateView<T> conditions, Objecti
     }
     system_.step_tapped_adjoint(exec_, index_of(op.k), params, conditions, state(op.from), next_bar,
                                 tap_cotangents(op.k, objective), bar, params_bar, workspace_);
-    if (op.k > 0) add_exact(op.k - 1, state(op.from), objective, bar);
+    add_exact(op.k - 1, state(op.from), objective, bar);
     std::swap(bar, next_bar);
   }
   if (start_bar.data != nullptr)

@@ -72,6 +72,7 @@ class Rollout {
            const MemoryPlan& plan, Objective<T>* objective);
   void run_step(const Op& op, const T* params, ConstStateView<T> conditions);
   void run_first_step(const Op& op, const T* params, ConstStateView<T> conditions, Objective<T>* objective);
+  void show_saves(int k, ConstStateView<T> x, Objective<T>* objective);
   std::span<const Tap<const T>> tap_cotangents(int k, Objective<T>& objective);
   void add_exact(int k, ConstStateView<T> x, Objective<T>& objective, StateView<T> x_bar) const;
   int saves() const { return int(grid_.saves.size()); }
@@ -86,7 +87,7 @@ class Rollout {
   const RolloutProgram* program_ = nullptr;                       // of plan_
   StepIndex base_;
   TimeGrid grid_;
-  std::vector<std::size_t> first_save_;  // [K + 1] saves of step k: first_save_[k] .. first_save_[k + 1] - 1
+  std::vector<std::size_t> first_save_;  // [K + 2] saves of step k, from -1 on: first_save_[k + 1] .. [k + 2] - 1
   std::vector<int> save_buffer_;         // [M] where a save is kept, -1 = nowhere
   std::vector<Buffer<T>> save_buffers_;  // of (batch, state)
   std::vector<Buffer<T>> tap_bars_;      // [most taps of one step] of (batch, state)

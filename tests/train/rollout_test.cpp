@@ -132,6 +132,7 @@ TimeGrid uneven_grid(int steps) {
     const double h = 0.05 + 0.02 * (k % 4);
     grid.steps.push_back({t, h});
     t += h;
+    if (k == 0) grid.saves.push_back({-1, 1, true});
     if (k == 0) grid.saves.push_back({k, 0, false});
     if (k % 3 == 0) grid.saves.push_back({k, 0.25, false});
     if (k % 3 == 0) grid.saves.push_back({k, 0.75, false});
