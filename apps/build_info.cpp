@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/cpu.hpp"
-#include "train/fft.hpp"
+#include "core/fft.hpp"
 
 namespace mg::apps {
 
@@ -61,7 +61,7 @@ nlohmann::json build_info() {
 #else
           {"freetype", false},
 #endif
-          {"fftw", train::host_fft_library().empty() ? nlohmann::json() : nlohmann::json(train::host_fft_library())},
+          {"fftw", host_fft_library().empty() ? nlohmann::json() : nlohmann::json(host_fft_library())},
           {"cuda", cuda}};
 }
 

@@ -12,9 +12,9 @@
 #include "core/cpu.hpp"
 #include "core/device.hpp"
 #include "core/emoji.hpp"
+#include "core/fft.hpp"
 #include "core/file.hpp"
 #include "core/threads.hpp"
-#include "train/fft.hpp"
 
 namespace mg::apps {
 
@@ -79,7 +79,7 @@ ordered_json diagnose() {
   report["cpu"] = cpu_report();
   report["memory"] = {{"total", memory_bytes("MemTotal")}, {"available", memory_bytes("MemAvailable")}};
   report["cuda"] = cuda_report();
-  report["fft"] = train::host_fft_library();
+  report["fft"] = host_fft_library();
   const auto font = find_emoji_font();
   report["emoji_font"] = font ? font->string() : "";
   report["disk"] = {{"path", fs::current_path().string()}, {"free", free_space(fs::current_path())}};
@@ -116,7 +116,7 @@ void print(const ordered_json& r) {
     row("device", d["name"].get<std::string>() + ", compute " + d["compute_capability"].get<std::string>() + ", " +
                       gib(d["memory_total"]) + ", " + gib(d["memory_free"]) + " free");
   const std::string fft = r["fft"];
-  row("FFT", fft.empty() ? "none for the spectral losses on the host: " + std::string(train::kNoHostFft) : fft);
+  row("FFT", fft.empty() ? "none for the spectral losses on the host: " + std::string(kNoHostFft) : fft);
   const std::string font = r["emoji_font"];
   row("emoji font", font.empty() ? "none found: install fonts-noto-color-emoji for emoji targets" : font);
   row("disk", gib(r["disk"]["free"]) + " free at " + r["disk"]["path"].get<std::string>());

@@ -1,10 +1,11 @@
 #include "apps/experiment.hpp"
 
 #include "apps/registries.hpp"
+#include "core/fft.hpp"
+#include "train/loss.hpp"
 #include "nca/pre_boundary.hpp"
 #include "train/checked_system.hpp"
 #include "train/data.hpp"
-#include "train/fft.hpp"
 #include "train/train_config.hpp"
 
 namespace mg::apps {
@@ -27,8 +28,8 @@ namespace {
 
 void require_fft(const Config& objective, const Exec& exec) {
   const std::string loss = objective.at("loss").type();
-  if (exec.backend == Backend::host && train::needs_fft(loss) && train::host_fft_library().empty())
-    objective.fail("loss", "\"" + loss + "\": " + train::kNoHostFft);
+  if (exec.backend == Backend::host && train::needs_fft(loss) && host_fft_library().empty())
+    objective.fail("loss", "\"" + loss + "\": " + kNoHostFft);
 }
 
 /// A soft boundary that covered an observed channel would hold it at the mask: it could never learn its target.

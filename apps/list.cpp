@@ -7,9 +7,10 @@
 #include "apps/commands.hpp"
 #include "apps/root_schema.hpp"
 #include "core/error.hpp"
+#include "core/fft.hpp"
+#include "train/loss.hpp"
 #include "core/schema_export.hpp"
 #include "core/suggest.hpp"
-#include "train/fft.hpp"
 
 namespace mg::apps {
 
@@ -45,8 +46,8 @@ std::string first_sentence(const std::string& text) {
 
 /// What a choice lacks in this build, in brackets, or nothing.
 std::string lacking(const std::string& path, const std::string& name) {
-  if (path != "objective.loss" || !train::needs_fft(name) || !train::host_fft_library().empty()) return "";
-  return std::string(" [not on the host: ") + train::kNoHostFft + "]";
+  if (path != "objective.loss" || !train::needs_fft(name) || !host_fft_library().empty()) return "";
+  return std::string(" [not on the host: ") + kNoHostFft + "]";
 }
 
 int list(const std::string& wanted, bool as_json) {

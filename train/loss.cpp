@@ -3,7 +3,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "train/fft.hpp"
+#include "core/fft.hpp"
 #include "train/loss_cell.hpp"
 #include "train/plane_ops_host.hpp"
 

@@ -26,6 +26,9 @@ class Loss {
                        View<T> x_bar, Workspace& workspace) const = 0;
 };
 
+/// Whether the loss of that name (see make_loss) transforms its fields: on the host that needs core/fft.hpp's library.
+inline bool needs_fft(std::string_view loss) { return loss.starts_with("spectral"); }
+
 /// The losses by name; means and sums run over what the mask counts (m elements), <.,.> over one sample:
 ///   l1             mean |x - y|                       derivative 0 at x = y
 ///   l2             mean (x - y)^2

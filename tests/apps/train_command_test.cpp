@@ -1,5 +1,5 @@
+#include "core/fft.hpp"
 #include "tests/apps/training_support.hpp"
-#include "train/fft.hpp"
 
 namespace mg {
 namespace {
@@ -55,7 +55,7 @@ TEST_F(TrainCommand, DryRunTouchesNothing) {
 
 TEST_F(TrainCommand, SpectralLossIsRefusedWithoutATransform) {
   const auto result = train("run", {"--dry-run", "--set", "objective.loss=spectral"});
-  if (!mg::train::host_fft_library().empty()) {
+  if (!mg::host_fft_library().empty()) {
     EXPECT_EQ(result.code, 0) << result.err;
     return;
   }

@@ -5,9 +5,9 @@
 #include <new>
 
 #include "core/buffer.hpp"
+#include "core/fft.hpp"
 #include "tests/train/optimiser_cases.hpp"
 #include "tests/train/trainer_doubles.hpp"
-#include "train/fft.hpp"
 #include "train/image_objective.hpp"
 
 // Counts every allocation of C++ in this test program while a test asks for it: the replaced operators below serve all

@@ -4,33 +4,18 @@
 #include <string>
 #include <vector>
 
-#include "train/fft.hpp"
+#include "tests/support/arrays.hpp"
 #include "train/loss.hpp"
 
 namespace mg::test {
 
 /// Whether this build can work out the loss on the host (and so on the emulated backend).
-inline bool can_run(const std::string& loss) { return !train::needs_fft(loss) || !train::host_fft_library().empty(); }
-/// Ends a test that could not look at the spectral losses as a skip; what came before it has been checked.
-#define MG_SKIP_WITHOUT_FFT() \
-  if (::mg::train::host_fft_library().empty()) GTEST_SKIP() << ::mg::train::kNoHostFft
+inline bool can_run(const std::string& loss) { return !train::needs_fft(loss) || !host_fft_library().empty(); }
 
 /// Values and x_bar of a loss on a backend, in and out as double.
 struct LossRun {
   std::vector<double> losses, x_bar;
 };
-
-template <class T>
-Buffer<T> to_backend(const Exec& exec, const std::vector<double>& v) {
-  Buffer<T> buffer(exec, v.size());
-  if (!v.empty()) buffer.upload(std::vector<T>(v.begin(), v.end()));
-  return buffer;
-}
-template <class T>
-std::vector<double> from_backend(const Buffer<T>& b) {
-  const auto v = b.to_vector();
-  return {v.begin(), v.end()};
-}
 
 /// @param mask  empty, (n, c, 1, 1) or (n, c, h, w)
 /// @param x_bar_before  what the gradient is added to; empty = zeros

@@ -1,9 +1,9 @@
-#include "train/fft.hpp"
+#include "core/fft.hpp"
 
 #include <stdexcept>
 
 #include "core/error.hpp"
-#include "train/plane_ops_host.hpp"
+#include "core/threads.hpp"
 
 #if MG_WITH_FFTW
 #include <fftw3.h>
@@ -16,13 +16,15 @@
 #endif
 
 // The only file that calls FFTW.
-namespace mg::train {
+namespace mg {
 
 #if MG_WITH_FFTW
 
 std::string host_fft_library() { return fftwf_version; }
 
 namespace {
+
+constexpr std::size_t kParallelCells = 1 << 14;  // below it, starting threads costs more than the loop
 
 /// FFTW's names in one precision.
 template <class T>
@@ -143,9 +145,12 @@ template <class T>
 void rfft2(View<const T> x, T* z, Workspace& workspace) {
   const PlaneFft<T> fft(x.shape, workspace);
   const std::size_t spectrum = 2 * spectrum_shape(x.shape).plane();
-  for_parts(std::size_t(x.shape.n) * std::size_t(x.shape.c), x.shape.size(), [&](std::size_t plane, int thread) {
-    fft.forward(x.data + plane * x.shape.plane(), z + plane * spectrum, thread);
-  });
+  parallel_for(
+      x.shape.n * x.shape.c,
+      [&](int plane, int thread) {
+        fft.forward(x.data + std::size_t(plane) * x.shape.plane(), z + std::size_t(plane) * spectrum, thread);
+      },
+      x.shape.size() > kParallelCells);
 }
 
 template <class T>
@@ -153,9 +158,12 @@ void rfft2_adjoint(T* z_bar, View<T> x_bar, Workspace& workspace) {
   const Shape shape = x_bar.shape;
   const PlaneFft<T> fft(shape, workspace);
   const std::size_t spectrum = 2 * spectrum_shape(shape).plane();
-  for_parts(std::size_t(shape.n) * std::size_t(shape.c), shape.size(), [&](std::size_t plane, int thread) {
-    fft.adjoint(z_bar + plane * spectrum, x_bar.data + plane * shape.plane(), thread);
-  });
+  parallel_for(
+      shape.n * shape.c,
+      [&](int plane, int thread) {
+        fft.adjoint(z_bar + std::size_t(plane) * spectrum, x_bar.data + std::size_t(plane) * shape.plane(), thread);
+      },
+      shape.size() > kParallelCells);
 }
 
 }  // namespace host
@@ -209,4 +217,4 @@ MG_INSTANTIATE(float)
 MG_INSTANTIATE(double)
 #undef MG_INSTANTIATE
 
-}  // namespace mg::train
+}  // namespace mg

@@ -1,4 +1,4 @@
-#include "train/fft.hpp"
+#include "core/fft.hpp"
 
 #include <map>
 #include <mutex>
@@ -7,13 +7,14 @@
 #include <tuple>
 #include <type_traits>
 
-#include "cuda/train/plane_ops.cuh"
+#include "cuda/core/check.cuh"
+#include "cuda/core/for_each.cuh"
 #if !defined(MG_CUDA_EMULATION)
 #include <cufft.h>
 #endif
 
 // The only file that calls cuFFT. Under emulation the two library calls run on the host.
-namespace mg::train::cuda {
+namespace mg::cuda {
 namespace {
 
 #if defined(MG_CUDA_EMULATION)
@@ -96,9 +97,10 @@ template <class T>
 struct HalfPlaneScale {
   T* z;
   int h, w;
-  __device__ void operator()(std::size_t plane, std::size_t cell) const {
-    const int half = w / 2 + 1, k = int(cell / std::size_t(half)), l = int(cell % std::size_t(half));
-    T* a = z + 2 * (plane * std::size_t(h) * half + cell);
+  __device__ void operator()(std::size_t i) const {
+    const int half = w / 2 + 1, k = int(i / std::size_t(half) % std::size_t(h)), l = int(i % std::size_t(half));
+    const std::size_t plane = i / std::size_t(half) / std::size_t(h);
+    T* a = z + 2 * i;
     if (l > 0 && 2 * l < w) {
       a[0] *= T(0.5);
       a[1] *= T(0.5);
@@ -118,10 +120,7 @@ template <class T>
 struct AddCells {
   const T* from;
   T* to;
-  std::size_t cells;
-  __device__ void operator()(std::size_t plane, std::size_t cell) const {
-    to[plane * cells + cell] += from[plane * cells + cell];
-  }
+  __device__ void operator()(std::size_t i) const { to[i] += from[i]; }
 };
 
 }  // namespace
@@ -134,10 +133,10 @@ void rfft2(CUstream_st* stream, View<const T> x, T* z, Workspace& workspace) {
 template <class T>
 void rfft2_adjoint(CUstream_st* stream, T* z_bar, View<T> x_bar, Workspace& workspace) {
   const Shape shape = x_bar.shape;
-  for_plane_cells(stream, spectrum_shape(shape), HalfPlaneScale<T>{z_bar, shape.h, shape.w});
+  for_each_index("fft_half_plane", stream, spectrum_shape(shape).size(), HalfPlaneScale<T>{z_bar, shape.h, shape.w});
   T* real = workspace.get<T>({Backend::cuda, stream}, "fft.real", shape.size());
   complex_to_real<T>(stream, z_bar, {real, shape}, workspace);
-  for_plane_cells(stream, shape, AddCells<T>{real, x_bar.data, shape.plane()});
+  for_each_index("fft_add", stream, shape.size(), AddCells<T>{real, x_bar.data});
 }
 
 #define MG_INSTANTIATE(T)                                              \
@@ -147,4 +146,4 @@ MG_INSTANTIATE(float)
 MG_INSTANTIATE(double)
 #undef MG_INSTANTIATE
 
-}  // namespace mg::train::cuda
+}  // namespace mg::cuda

@@ -1,16 +1,16 @@
-#include "train/fft.hpp"
+#include "core/fft.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
+#include "tests/support/arrays.hpp"
 #include "tests/support/backends.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/gradcheck.hpp"
-#include "tests/train/loss_support.hpp"
 
-namespace mg::train {
+namespace mg {
 namespace {
 
 using test::Vec;
@@ -98,4 +98,4 @@ TEST_P(FftBackends, AdjointAccumulates) {
 }
 
 }  // namespace
-}  // namespace mg::train
+}  // namespace mg

@@ -1,11 +1,10 @@
 #pragma once
 #include <string>
-#include <string_view>
 
 #include "core/buffer.hpp"
 #include "core/view.hpp"
 
-namespace mg::train {
+namespace mg {
 
 /// Shape of the half-plane spectra of `x`, in complex numbers: (n, c, h, w / 2 + 1).
 inline Shape spectrum_shape(Shape x) { return {x.n, x.c, x.h, x.w / 2 + 1}; }
@@ -13,8 +12,6 @@ inline Shape spectrum_shape(Shape x) { return {x.n, x.c, x.h, x.w / 2 + 1}; }
 /// The library behind the transforms on the host, as "fftw-3.3.10-sse2-avx"; empty when this build has none (MG_FFTW=OFF).
 /// The CUDA backend does not need it.
 std::string host_fft_library();
-/// Whether the loss of that name (see make_loss) transforms its fields.
-inline bool needs_fft(std::string_view loss) { return loss.starts_with("spectral"); }
 /// What to tell whoever asks for a transform on the host of such a build.
 inline constexpr char kNoHostFft[] =
     "this build has no Fourier transform on the host: install FFTW (Debian: libfftw3-dev) and configure again with "
@@ -43,11 +40,11 @@ template <class T>
 void rfft2_adjoint(T* z_bar, View<T> x_bar, Workspace& workspace);
 }  // namespace host
 
-namespace cuda {  // cuda/train/fft.cu
+namespace cuda {  // cuda/core/fft.cu
 template <class T>
 void rfft2(CUstream_st* stream, View<const T> x, T* z, Workspace& workspace);
 template <class T>
 void rfft2_adjoint(CUstream_st* stream, T* z_bar, View<T> x_bar, Workspace& workspace);
 }  // namespace cuda
 
-}  // namespace mg::train
+}  // namespace mg
