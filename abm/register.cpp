@@ -1,6 +1,7 @@
 #include "abm/register.hpp"
 
 #include "abm/agent_system.hpp"
+#include "abm/physarum.hpp"
 
 namespace mg::abm {
 
@@ -8,6 +9,8 @@ template <class T>
 void register_systems(Registry<System<T>>& registry) {
   registry.add("agents", agent_schema(),
                [](const Config& config) { return std::make_unique<AgentSystem<T>>(agent_spec(config)); });
+  registry.add("physarum", physarum_schema(),
+               [](const Config& config) { return std::make_unique<PhysarumSystem<T>>(physarum_spec(config)); });
 }
 
 template void register_systems<float>(Registry<System<float>>&);

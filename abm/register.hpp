@@ -4,7 +4,7 @@
 
 namespace mg::abm {
 
-/// Adds the type "agents".
+/// Adds the types "agents" and "physarum".
 template <class T>
 void register_systems(Registry<System<T>>& registry);
 
