@@ -13,6 +13,7 @@ namespace mg::pde {
 /// @source Pearson, Science 261 (1993); defaults of the reference implementation
 struct GrayScott {
   static constexpr std::string_view kName = "gray_scott";
+  static constexpr std::string_view kFieldNames[] = {"A", "B"};
   static constexpr int kFields = 2, kParams = 4;
   static constexpr Parameter kParameters[kParams] = {{"DA", 0.1, false, "diffusion of A"},
                                                      {"DB", 0.05, false, "diffusion of B"},
@@ -45,6 +46,7 @@ struct GrayScott {
 /// @source the reference implementation (its KA is not used and not a parameter here)
 struct Chhabra {
   static constexpr std::string_view kName = "chhabra";
+  static constexpr std::string_view kFieldNames[] = {"A", "I"};
   static constexpr int kFields = 2, kParams = 7;
   static constexpr Parameter kParameters[kParams] = {{"DA", 0.0025, false, "diffusion of the activator"},
                                                      {"DI", 0.4, false, "diffusion of the inhibitor"},
@@ -82,6 +84,7 @@ struct Chhabra {
 /// @source Koch, Meinhardt, Rev. Mod. Phys. 66 (1994), 1481: spots; kappa = 0.25 gives stripes
 struct GiererMeinhardt {
   static constexpr std::string_view kName = "gierer_meinhardt";
+  static constexpr std::string_view kFieldNames[] = {"a", "h"};
   static constexpr int kFields = 2, kParams = 9;
   static constexpr Parameter kParameters[kParams] = {{"Da", 0.005, false, "diffusion of the activator"},
                                                      {"Dh", 0.2, false, "diffusion of the inhibitor"},
@@ -123,6 +126,7 @@ struct GiererMeinhardt {
 /// @source Schnakenberg, J. Theor. Biol. 81 (1979); Murray, Mathematical Biology II: a = 0.1, b = 0.9, Dv / Du = 10
 struct Schnakenberg {
   static constexpr std::string_view kName = "schnakenberg";
+  static constexpr std::string_view kFieldNames[] = {"u", "v"};
   static constexpr int kFields = 2, kParams = 5;
   static constexpr Parameter kParameters[kParams] = {{"Du", 1, false, "diffusion of u"},
                                                      {"Dv", 10, false, "diffusion of v"},
@@ -156,6 +160,7 @@ struct Schnakenberg {
 /// @source Prigogine, Lefever, J. Chem. Phys. 48 (1968); defaults of the collection of Ready
 struct Brusselator {
   static constexpr std::string_view kName = "brusselator";
+  static constexpr std::string_view kFieldNames[] = {"u", "v"};
   static constexpr int kFields = 2, kParams = 4;
   static constexpr Parameter kParameters[kParams] = {{"Du", 0.05, false, "diffusion of u"},
                                                      {"Dv", 0.005, false, "diffusion of v"},
@@ -187,6 +192,7 @@ struct Brusselator {
 /// @source Malevanets, Kapral, Phys. Rev. E 55 (1997): splitting tips
 struct FitzHughNagumo {
   static constexpr std::string_view kName = "fitzhugh_nagumo";
+  static constexpr std::string_view kFieldNames[] = {"u", "v"};
   static constexpr int kFields = 2, kParams = 5;
   static constexpr Parameter kParameters[kParams] = {{"Du", 1, false, "diffusion of u"},
                                                      {"Dv", 4, false, "diffusion of v"},
@@ -218,6 +224,7 @@ struct FitzHughNagumo {
 /// @source Allen, Cahn, Acta Metall. 27 (1979); with a bias the equation of Nagumo
 struct AllenCahn {
   static constexpr std::string_view kName = "allen_cahn";
+  static constexpr std::string_view kFieldNames[] = {"u"};
   static constexpr int kFields = 1, kParams = 3;
   static constexpr Parameter kParameters[kParams] = {{"D", 1, false, "diffusion"},
                                                      {"rate", 1, true, "speed of the reaction"},
@@ -243,6 +250,7 @@ struct AllenCahn {
 /// @source Fisher, Ann. Eugenics 7 (1937)
 struct FisherKpp {
   static constexpr std::string_view kName = "fisher_kpp";
+  static constexpr std::string_view kFieldNames[] = {"u"};
   static constexpr int kFields = 1, kParams = 2;
   static constexpr Parameter kParameters[kParams] = {{"D", 1, false, "diffusion"}, {"rate", 1, true, "growth rate"}};
   template <class S, class V>

@@ -3,24 +3,34 @@
 #include <stdexcept>
 
 #include "core/stencil.hpp"
+#include "pde/cells_run.hpp"
+#include "pde/model_cell.hpp"
 #include "pde/reaction_cell.hpp"
 #include "pde/reaction_run.hpp"
 
 namespace mg::pde {
 
-#define MG_INFO(M) {M::kName, M::kFields, M::kParameters},
+#define MG_INFO(M) {M::kName, M::kFields, M::kFieldNames, M::kParameters},
 static constexpr ReactionInfo kReactions[] = {MG_REACTIONS(MG_INFO)};
 #undef MG_INFO
 
 std::span<const ReactionInfo> reactions() { return kReactions; }
 
+static Layout named(const ReactionInfo& info) {
+  Layout layout;
+  for (const Parameter& p : info.parameters) layout.add(std::string(p.name), {1});
+  return layout;
+}
+
 template <class T>
 ReactionDiffusion<T>::ReactionDiffusion(int model, const GridSpec& grid, std::vector<double> values)
-    : model_(model), grid_(grid), values_(std::move(values)) {
+    : model_(model),
+      values_(std::move(values)),
+      layout_(named(kReactions[model])),
+      medium_(grid, kReactions[model].fields, 0, layout_) {
   if (values_.size() != kReactions[model].parameters.size())
     throw std::invalid_argument(std::string(type()) + ": " + std::to_string(values_.size()) +
                                 " parameter values, has " + std::to_string(kReactions[model].parameters.size()));
-  for (const Parameter& p : kReactions[model].parameters) layout_.add(std::string(p.name), {1});
 }
 
 template <class T>
@@ -39,37 +49,84 @@ double ReactionDiffusion<T>::flop_per_cell() const {
 template <class T>
 void ReactionDiffusion<T>::initialise(std::uint64_t, std::span<T> params) const {
   for (std::size_t k = 0; k < values_.size(); ++k) params[k] = T(values_[k]);
+  medium_.initialise(params);
 }
 
-/// What all passes share. The Laplacian of `stencil_of`, or its transpose, is taken by the pass itself where the stencil is
-/// 3x3, else by a pass of its own.
+/// What all passes share.
 template <class T>
-reaction::Pass<T> ReactionDiffusion<T>::pass(const RhsContext<T>& at, ConstView<T> x, const T* stencil_of,
-                                             bool transposed) const {
-  const Shape shape = x.shape;
-  if (shape.c != channels())
-    throw std::invalid_argument(std::string(type()) + ": " + std::to_string(shape.c) + " channels given, has " +
-                                std::to_string(channels()));
-  if (grid_.padding == Padding::reflect && (shape.h <= grid_.scale || shape.w <= grid_.scale))
-    throw std::invalid_argument(std::string(type()) + ": a lattice of " + std::to_string(shape.h) + " x " +
-                                std::to_string(shape.w) + " is too small for REFLECT");
-  const auto stencils = make_stencils<T>(grid_.padding, grid_.scale, grid_.smoothing, grid_.dx, true);
+reaction::Pass<T> ReactionDiffusion<T>::pass(const RhsContext<T>& at, ConstView<T> x) const {
+  medium_.require(type(), x.shape, channels());
+  const StageTaps<T> taps = medium_.taps();
   reaction::Pass<T> s{};
-  s.n = shape.n, s.h = shape.h, s.w = shape.w;
-  s.padding = int(grid_.padding);
-  s.fold = transposed && grid_.padding == Padding::reflect;
+  s.n = x.shape.n, s.h = x.shape.h, s.w = x.shape.w;
+  s.padding = int(medium_.spec().padding);
   s.p = at.params, s.x = x.data;
-  if (grid_.scale == 1) {
-    s.corner = stencils.lap[0], s.edge = stencils.lap[1], s.centre = stencils.lap[4];
-    return s;
-  }
-  T* lap = at.workspace->template get<T>(at.exec, "pde.reaction.lap", shape.size());
-  if (transposed)
-    laplacian_adjoint<T>(at.exec, stencils, {stencil_of, shape}, {lap, shape});
-  else
-    laplacian<T>(at.exec, stencils, {stencil_of, shape}, {lap, shape});
-  s.lap = lap;
+  s.open = medium_.open(at, x.shape);
+  s.corner = taps.corner, s.edge = taps.edge, s.centre = taps.centre;
   return s;
+}
+
+namespace {
+
+/// The channels as samples of a field of one channel, as the stage Laplacian sees them.
+template <class T>
+StagePass<T, stage::Laplacian> laplacian_pass(const Medium<T>& medium, const RhsContext<T>& at, Shape shape) {
+  StagePass<T, stage::Laplacian> s;
+  medium.setup(at, shape, s);
+  s.n = shape.n * shape.c, s.planes = 1, s.samples_per_mask = shape.c;
+  return s;
+}
+template <class T, class Op>
+void run_op(const RhsContext<T>& at, int n, int h, int w, const Op& op) {
+  MG_DISPATCH(at.exec, run_cells, n, h, w, op, static_cast<T*>(nullptr), *at.workspace);
+}
+template <class T>
+T* scratch(const RhsContext<T>& at, const char* name, Shape shape, int rim) {
+  return at.workspace->template get<T>(at.exec, name,
+                                       std::size_t(shape.n) * shape.c * (shape.h + 2 * rim) * (shape.w + 2 * rim));
+}
+
+}  // namespace
+
+/// The Laplacian where more than padding surrounds the lattice, or the stencil is larger than 3x3. linear: without the
+/// values on the sides.
+template <class T>
+const T* ReactionDiffusion<T>::laplacian_of(const RhsContext<T>& at, ConstView<T> x, bool linear) const {
+  const Shape shape = x.shape;
+  const GridSpec& grid = medium_.spec();
+  T* lap = scratch(at, "pde.lap", shape, 0);
+  if (grid.scale > 1) {
+    laplacian<T>(at.exec, make_stencils<T>(grid.padding, grid.scale, grid.smoothing, grid.dx, true), x, {lap, shape});
+    return lap;
+  }
+  T* z = scratch(at, "pde.z", shape, 1);
+  medium_.fill(at, x, 0, shape.c, z, linear);
+  auto s = laplacian_pass(medium_, at, shape);
+  s.z = z, s.out = lap;
+  run_op(at, s.n, s.h, s.w, StageValue<T, stage::Laplacian>{s});
+  return lap;
+}
+
+/// L^T d likewise, and the gradient of the values on the sides.
+template <class T>
+const T* ReactionDiffusion<T>::laplacian_adjoint_of(const RhsContext<T>& at, ConstView<T> d, T* params_bar) const {
+  const Shape shape = d.shape;
+  const GridSpec& grid = medium_.spec();
+  T* lap = scratch(at, "pde.lap", shape, 0);
+  if (grid.scale > 1) {
+    laplacian_adjoint<T>(at.exec, make_stencils<T>(grid.padding, grid.scale, grid.smoothing, grid.dx, true), d,
+                         {lap, shape});
+    return lap;
+  }
+  auto s = laplacian_pass(medium_, at, shape);
+  s.z = scratch(at, "pde.z", shape, 1);  // a linear stage only looks at it
+  s.out_bar = d.data, s.z_bar = scratch(at, "pde.z_bar", shape, 1);
+  s.bars = at.workspace->template get<T>(at.exec, "pde.bars", std::size_t(s.n) * 4 * (shape.h + 4) * (shape.w + 4));
+  run_op(at, s.n, s.h + 4, s.w + 4, StageBars<T, stage::Laplacian>{s});
+  run_op(at, s.n, s.h + 2, s.w + 2, StageGather<T, stage::Laplacian>{s});
+  medium_.fold(at, shape, 0, shape.c, s.z_bar, lap, {});
+  medium_.side_bars(at, shape, shape.c, s.z_bar, at.params, params_bar);
+  return lap;
 }
 
 namespace reaction {
@@ -81,7 +138,8 @@ static void dispatch(const Exec& exec, int model, Kind kind, const Pass<T>& pass
 
 template <class T>
 void ReactionDiffusion<T>::rhs(const RhsContext<T>& at, ConstView<T> x, T* slope, const Combinations<T>& sums) const {
-  auto s = pass(at, x, x.data, false);
+  auto s = pass(at, x);
+  if (!fused()) s.lap = laplacian_of(at, x, false);
   s.out = slope, s.sums = sums;
   reaction::dispatch<T>(at.exec, model_, reaction::Kind::value, s, nullptr, *at.workspace);
 }
@@ -89,7 +147,9 @@ void ReactionDiffusion<T>::rhs(const RhsContext<T>& at, ConstView<T> x, T* slope
 template <class T>
 void ReactionDiffusion<T>::rhs_adjoint(const RhsContext<T>& at, ConstView<T> x, ConstView<T> slope_bar, T* x_bar,
                                        const Combinations<T>& sums, T* params_bar) const {
-  auto s = pass(at, x, slope_bar.data, true);
+  auto s = pass(at, x);
+  if (!fused()) s.lap = laplacian_adjoint_of(at, slope_bar, params_bar);
+  s.fold = medium_.spec().padding == Padding::reflect;
   s.d = slope_bar.data, s.out = x_bar, s.sums = sums;
   reaction::dispatch<T>(at.exec, model_, reaction::Kind::adjoint, s, params_bar, *at.workspace);
 }
@@ -97,7 +157,8 @@ void ReactionDiffusion<T>::rhs_adjoint(const RhsContext<T>& at, ConstView<T> x, 
 template <class T>
 void ReactionDiffusion<T>::rhs_tangent(const RhsContext<T>& at, ConstView<T> x, ConstView<T> x_dot,
                                        T* slope_dot) const {
-  auto s = pass(at, x, x_dot.data, false);
+  auto s = pass(at, x);
+  if (!fused()) s.lap = laplacian_of(at, x_dot, true);
   s.d = x_dot.data, s.out = slope_dot;
   reaction::dispatch<T>(at.exec, model_, reaction::Kind::tangent, s, nullptr, *at.workspace);
 }

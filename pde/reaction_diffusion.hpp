@@ -1,10 +1,9 @@
 #pragma once
 #include <span>
 
-#include "core/padding.hpp"
+#include "pde/medium.hpp"
 #include "pde/parameter.hpp"
 #include "pde/reaction_path.hpp"
-#include "pde/rhs.hpp"
 
 namespace mg::pde {
 
@@ -12,18 +11,11 @@ namespace mg::pde {
 struct ReactionInfo {
   std::string_view name;
   int fields;
+  std::span<const std::string_view> field_names;
   std::span<const Parameter> parameters;
 };
 /// All of them; the index of a model is its place here.
 std::span<const ReactionInfo> reactions();
-
-/// The lattice that differential operators act on.
-struct GridSpec {
-  Padding padding = Padding::circular;
-  int scale = 1;      ///< radius of the stencils; more than 1 only for compatibility
-  int smoothing = 1;  ///< 1: 9-point Laplacian and Sobel gradients, 0: 5 points and central differences
-  double dx = 1;      ///< cell size
-};
 
 /// x_c' = D_c L x_c + R_c(x) of a model of pde/reaction_cell.hpp, in one pass over the fields, and so its adjoint.
 template <class T>
@@ -34,6 +26,7 @@ class ReactionDiffusion final : public Rhs<T> {
 
   std::string_view type() const override;
   int channels() const override;
+  Layout condition_layout(Grid grid) const override { return medium_.condition_layout(grid); }
   const Layout& param_layout() const override { return layout_; }
   void initialise(std::uint64_t seed, std::span<T> params) const override;
   void rhs(const RhsContext<T>& at, ConstView<T> x, T* slope, const Combinations<T>& sums) const override;
@@ -43,11 +36,14 @@ class ReactionDiffusion final : public Rhs<T> {
   double flop_per_cell() const override;
 
  private:
-  reaction::Pass<T> pass(const RhsContext<T>& at, ConstView<T> x, const T* stencil_of, bool transposed) const;
+  reaction::Pass<T> pass(const RhsContext<T>& at, ConstView<T> x) const;
+  const T* laplacian_of(const RhsContext<T>& at, ConstView<T> x, bool linear) const;
+  const T* laplacian_adjoint_of(const RhsContext<T>& at, ConstView<T> d, T* params_bar) const;
+  bool fused() const { return medium_.plain() && medium_.spec().scale == 1; }
   int model_;
-  GridSpec grid_;
   std::vector<double> values_;
   Layout layout_;
+  Medium<T> medium_;
 };
 
 }  // namespace mg::pde

@@ -77,13 +77,14 @@ struct Row {
   static constexpr int kLanes = Vec::kLanes;
 
   const Pass<T>& s;
+  int number;                  ///< of the row
   std::size_t begin[kFields];  ///< of the row in an array of fields
   const T *up[kFields], *mid[kFields], *down[kFields];
   T up_weight = 1, down_weight = 1;  ///< other than 1 in the rows next to a mirror (adjoint)
 
   /// Adjoint of a mirrored border: cell 1 receives what cell 0 read as its outer neighbour, hence has its inner neighbour
   /// twice, and nothing is read from outside.
-  Row(const Pass<T>& pass, const T* stencil_of, int row) : s(pass) {
+  Row(const Pass<T>& pass, const T* stencil_of, int row) : s(pass), number(row) {
     const int n = row / s.h, y = row % s.h;
     for (int c = 0; c < kFields; ++c) {
       const std::size_t plane = (std::size_t(n) * kFields + c) * s.h;
@@ -150,6 +151,13 @@ struct Row {
       __builtin_memcpy(to, &v, sizeof v);
     }
   }
+  /// 1 in the medium, 0 in obstacles.
+  template <At at>
+  inline V open(int x, int count) const {
+    if (s.open == nullptr) return V{} + T(1);
+    const T* from = s.open + (std::size_t(number / s.h) * (s.h + 2) + number % s.h + 1) * (s.w + 2) + x + 1;
+    return at == At::rest ? Vec::load(from, count, 0) : Vec::load(from);
+  }
   /// Writes the result of channel c and its sums.
   template <At at>
   inline void write(int c, int x, int count, V r) const {
@@ -203,6 +211,8 @@ void value(const Pass<T>& s, int first, int last) {
         r[c] = s.p[c] * row.template laplacian<at>(c, x, count);
       }
       M::template value<T, V>(s.p, u, r);
+      if (s.open != nullptr)
+        for (int c = 0; c < M::kFields; ++c) r[c] = row.template open<at>(x, count) > V{} ? r[c] : V{};
       for (int c = 0; c < M::kFields; ++c) row.template write<at>(c, x, count, r[c]);
     });
   }
@@ -227,6 +237,11 @@ void adjoint(const Pass<T>& s, int first, int last) {
         p_bar[c] += u[c] * lap;
         x_bar[c] = s.p[c] * lap;
       }
+      if (s.open != nullptr)
+        for (int c = 0; c < M::kFields; ++c) {
+          const auto inside = row.template open<at>(x, count) > V{};
+          d[c] = inside ? d[c] : V{}, u[c] = inside ? u[c] : V{} + T(1);  // the value in an obstacle may be a pole
+        }
       M::template adjoint<T, V>(s.p, u, d, x_bar, p_bar);
       for (int c = 0; c < M::kFields; ++c) row.template write<at>(c, x, count, x_bar[c]);
     });
@@ -253,6 +268,8 @@ void tangent(const Pass<T>& s, int first, int last) {
         r[c] = s.p[c] * row.template laplacian<at>(c, x, count);
       }
       M::template tangent<T, V>(s.p, u, d, r);
+      if (s.open != nullptr)
+        for (int c = 0; c < M::kFields; ++c) r[c] = row.template open<at>(x, count) > V{} ? r[c] : V{};
       for (int c = 0; c < M::kFields; ++c) row.template write<at>(c, x, count, r[c]);
     });
   }

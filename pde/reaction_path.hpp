@@ -13,6 +13,7 @@ struct Pass {
   const T* x;              // fields
   const T* d;              // cotangent of the slope (adjoint), tangent of x (tangent)
   const T* lap;            // L x, L^T d or L d computed before; null = by this pass, from what pads a 3x3 stencil
+  const T* open;           // (n, h + 2, w + 2) 1 in the medium, 0 in obstacles, where nothing changes; null = none
   T* out;                  // result, or null
   Combinations<T> sums;    // of the result
   double* partials;        // [n h][kParams] gradient of the parameters of a row, or null (adjoint)

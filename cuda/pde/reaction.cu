@@ -54,7 +54,11 @@ __global__ void reaction_kernel(Pass<T> s, Kind kind) {
       r[c] = s.p[c] * lap;
       p_bar[c] = u[c] * lap;
     }
-    if (kind == Kind::value)
+    const bool solid = s.open != nullptr && s.open[(n * (s.h + 2) + i / s.w + 1) * (s.w + 2) + i % s.w + 1] == T(0);
+    if (solid) {
+      MG_UNROLL
+      for (int c = 0; c < M::kFields; ++c) r[c] = kind == Kind::adjoint ? r[c] : T(0);
+    } else if (kind == Kind::value)
       M::template value<T, T>(s.p, u, r);
     else if (kind == Kind::adjoint)
       M::template adjoint<T, T>(s.p, u, d, r, p_bar);

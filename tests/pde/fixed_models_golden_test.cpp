@@ -45,7 +45,8 @@ void check_file(const test::Golden& golden, double value_bound, double gradient_
 
 template <class T>
 void check_all(double value_bound, double gradient_bound) {
-  for (const std::string prefix : {"fixed_gray_scott_", "fixed_chhabra_"})
+  for (const std::string prefix :
+       {"fixed_gray_scott_", "fixed_chhabra_", "fixed_hillen_painter_", "fixed_keller_segel_", "fixed_cahn_hilliard_"})
     for (const auto& path : test::golden_files("pde", prefix)) {
       SCOPED_TRACE(path.filename().string());
       check_file<T>(test::load_golden(path), value_bound, gradient_bound);
