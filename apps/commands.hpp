@@ -17,6 +17,7 @@ void add_gradcheck(CLI::App& program, GlobalOptions& options, Action& action);
 void add_doctor(CLI::App& program, GlobalOptions& options, Action& action);
 void add_import(CLI::App& program, GlobalOptions& options, Action& action);
 void add_list(CLI::App& program, GlobalOptions& options, Action& action);
+void add_simulate(CLI::App& program, GlobalOptions& options, Action& action);
 void add_train(CLI::App& program, GlobalOptions& options, Action& action);
 void add_version(CLI::App& program, GlobalOptions& options, Action& action);
 

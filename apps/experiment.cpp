@@ -1,11 +1,11 @@
 #include "apps/experiment.hpp"
 
+#include "apps/data.hpp"
 #include "apps/registries.hpp"
 #include "core/fft.hpp"
-#include "train/loss.hpp"
 #include "nca/pre_boundary.hpp"
 #include "train/checked_system.hpp"
-#include "train/data.hpp"
+#include "train/loss.hpp"
 #include "train/train_config.hpp"
 
 namespace mg::apps {
@@ -50,7 +50,7 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
   if (!root.has("data")) root.fail("data", "training needs data; see \"morphogen config docs data\"");
   require_fft(root.at("objective"), exec);
   system = all.systems.create(root.at("model"));
-  data = train::load_data(root.at("data"));
+  data = load_data(root.at("data"), exec);
   const auto model = image_model(root.at("model"), data.front().channels);
   require_free_channels(model, root.at("model"));
   const train::AugmenterInputs<T> inputs{exec, system.get(), data, seed};

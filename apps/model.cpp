@@ -109,9 +109,12 @@ Model<T> build_model(const ModelSource& source, const GlobalOptions& options) {
   if (source.weights) {
     model.params = train::model_params<T>(read_safetensors(*source.weights), layout, source.weights->string());
   } else {
-    log::warn("the model is not trained: its parameters are the initial ones");
     model.params.resize(layout.size());
+    std::vector<T> other(layout.size());
     model.system->initialise(source.seed, model.params);
+    model.system->initialise(source.seed + 1, other);
+    if (other != model.params)
+      log::warn("the model is not trained: its parameters are the initial ones");  // random ones
   }
   return model;
 }

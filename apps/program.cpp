@@ -122,6 +122,7 @@ int parse_and_run(const std::vector<std::string>& arguments) {
   add_global_options(app, options);
   add_train(app, options, action);
   add_run(app, options, action);
+  add_simulate(app, options, action);
   add_eval(app, options, action);
   add_gradcheck(app, options, action);
   add_import(app, options, action);

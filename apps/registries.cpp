@@ -23,6 +23,13 @@ const Registries<T>& registries() {
   static const Registries<T> all = filled<T>();
   return all;
 }
+
+bool has_solver(const std::string& model_type) {
+  for (const auto& [type, schema] : registries<float>().systems.variants())
+    if (type == model_type) return schema.find("solver") != nullptr;
+  return false;
+}
+
 template const Registries<float>& registries<float>();
 template const Registries<double>& registries<double>();
 

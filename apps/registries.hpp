@@ -16,4 +16,7 @@ struct Registries {
 template <class T>
 const Registries<T>& registries();
 
+/// Whether a model of that type has a solver, and with it a time of its own: it needs times, and its frames are fields.
+bool has_solver(const std::string& model_type);
+
 }  // namespace mg::apps

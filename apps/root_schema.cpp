@@ -2,9 +2,11 @@
 
 #include <stdexcept>
 
+#include "apps/data.hpp"
 #include "apps/registries.hpp"
+#include "core/start.hpp"
+#include "core/times.hpp"
 #include "core/validate.hpp"
-#include "train/data.hpp"
 #include "train/image_objective.hpp"
 #include "train/train_config.hpp"
 
@@ -20,7 +22,13 @@ Schema make_root_schema() {
       .integer("seed", 0, {0, std::numeric_limits<std::int64_t>::max()}, "key of every random number of the run")
       .choice("precision", "f32", {"f32", "f64"}, "floating-point type of states and parameters")
       .variant("model", all.systems.variants(), std::nullopt, "the system that is trained")
-      .variant("data", train::data_variants(), std::nullopt, "what it learns; needed for training")
+      .variant("start", start_variants(), std::nullopt,
+               "where run and simulate begin; null = with the first frame of the data")
+      .nullable()
+      .variant("times", times_variants(), std::nullopt,
+               "what run and simulate show; null = the times of the data, or whole steps")
+      .nullable()
+      .variant("data", data_variants(), std::nullopt, "what it learns; needed for training")
       .nullable()
       .variant("augment", all.augmenters.variants(), "morph", "how the data become start states and targets")
       .object("objective", train::objective_schema(), "what training minimises")

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <iostream>
@@ -7,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.hpp"
+#include "apps/run_times.hpp"
 #include "apps/simulation.hpp"
 #include "core/gif.hpp"
 #include "core/log.hpp"
@@ -23,9 +25,16 @@ namespace fs = std::filesystem;
 struct RunOptions {
   std::string model, config, size;
   std::vector<std::string> outputs, damages;
-  int steps = 200, every = 0, zoom = 4, sample = 0;
+  int steps = -1, every = 0, zoom = 0, sample = 0;
   bool hidden = false;
+  // of models that run over times
+  std::optional<double> until;
+  int frames = 101;
+  std::string map = kColourMapNames[0], range;
+  std::vector<int> channels;
 };
+
+constexpr int kSteps = 200, kZoom = 4;  // of models that count steps, by default
 
 /// Frames of a simulation, kept only as far as the outputs need them.
 struct Recording {
@@ -148,14 +157,75 @@ int run(const RunOptions& options, const GlobalOptions& global, const ModelSourc
 
 }  // namespace
 
+namespace {
+
+ValueRange parse_range(const std::string& text) {
+  ValueRange range;
+  const auto number = [&](std::string_view part) {
+    double v = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), v);
+    if (error != std::errc() || end != part.data() + part.size())
+      throw Error(ExitCode::usage, "--range: expected LOW:HIGH, got \"" + text + "\"");
+    return v;
+  };
+  const auto colon = text.find(':');
+  range.low = number(std::string_view(text).substr(0, colon));
+  range.high = number(colon == std::string::npos ? "" : std::string_view(text).substr(colon + 1));
+  if (!(range.high > range.low)) throw Error(ExitCode::usage, "--range: expected LOW below HIGH, got \"" + text + "\"");
+  return range;
+}
+
+int run_over_times(const RunOptions& o, const GlobalOptions& global, const ModelSource& source) {
+  if (o.steps >= 0 || o.every > 0 || !o.damages.empty() || !o.size.empty() || o.hidden)
+    throw Error(ExitCode::usage,
+                "this model runs over times: --until and --frames take the place of --steps and --every, the "
+                "configuration's \"start\" that of --size; --damage and --hidden are for models that count steps");
+  RunTimesOptions options;
+  options.record.outputs = o.outputs;
+  options.record.channels = o.channels;
+  options.record.map =
+      ColourMap(std::find(std::begin(kColourMapNames), std::end(kColourMapNames), o.map) - std::begin(kColourMapNames));
+  if (!o.range.empty()) options.record.range = parse_range(o.range);
+  options.record.zoom = o.zoom;
+  options.until = o.until;
+  options.frames = o.frames;
+  options.sample = o.sample;
+  return run_times(std::move(options), global, source);
+}
+
+int run_any(RunOptions o, const GlobalOptions& global) {
+  const ModelSource source = find_model(o.model, o.config, global);
+  if (runs_over_times(source)) return run_over_times(o, global, source);
+  if (o.until || !o.channels.empty() || !o.range.empty())
+    throw Error(ExitCode::usage, "--until, --channels and --range are for models that run over times");
+  check_outputs(o);
+  if (o.steps < 0) o.steps = kSteps;
+  if (o.zoom == 0) o.zoom = kZoom;
+  return source.precision == "f64" ? run<double>(o, global, source) : run<float>(o, global, source);
+}
+
+}  // namespace
+
 void add_run(CLI::App& program, GlobalOptions& global, Action& action) {
   CLI::App* command = program.add_subcommand("run", "Let a model run: pictures, animation or numbers");
   auto o = std::make_shared<RunOptions>();
   command->add_option("MODEL", o->model, "Run directory, checkpoint, model file or configuration")->required();
-  command->add_option("-o,--output", o->outputs, "Where to: .png (the end), .gif or .npz (the way); repeatable")
+  command
+      ->add_option("-o,--output", o->outputs,
+                   "Where to: .png, .gif or .npz; of a model that runs over times also a folder for everything "
+                   "(default runs/NAME-TIME-HASH); repeatable")
       ->allow_extra_args(false)
       ->take_all();
-  command->add_option("--steps", o->steps, "Steps to run (default 200)")->type_name("N");
+  command->add_option("--steps", o->steps, "Steps to run (default 200)")->type_name("N")->check(CLI::NonNegativeNumber);
+  command->add_option("--until", o->until, "Last time, in place of the times of the configuration")->type_name("TIME");
+  command->add_option("--frames", o->frames, "States up to --until (default 101)")->type_name("N");
+  command->add_option("--channels", o->channels, "Channels that pictures of fields show (default: the first four)")
+      ->delimiter(',')
+      ->type_name("C,C");
+  command->add_option("--map", o->map, "Colours of fields: viridis, magma, grey or diverging")
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kColourMapNames), std::end(kColourMapNames))));
+  command->add_option("--range", o->range, "Values at the ends of the colours (default: smallest and largest)")
+      ->type_name("LOW:HIGH");
   command->add_option("--size", o->size, "Lattice, as in 96 or 64x128; the start lies in its middle")->type_name("HxW");
   command
       ->add_option("--damage", o->damages,
@@ -165,17 +235,16 @@ void add_run(CLI::App& program, GlobalOptions& global, Action& action) {
       ->take_all();
   command->add_option("--every", o->every, "Steps between frames of .gif and .npz (default: 100 frames)")
       ->type_name("N");
-  command->add_option("--zoom", o->zoom, "Pixels per cell (default 4)")->type_name("N");
+  command->add_option("--zoom", o->zoom, "Pixels per cell (default 4; of fields: as fits)")->type_name("N");
   command->add_option("--sample", o->sample, "Which trajectory of the data to start from (default 0)")->type_name("N");
   command->add_option("--config", o->config, "Configuration to take data and model from, for a bare model file");
   command->add_flag("--hidden", o->hidden, "Pictures of the hidden channels");
   command->callback([o, &global, &action] {
     action = [o, &global] {
-      if (o->steps < 0 || o->every < 0 || o->sample < 0 || o->zoom < 1 || o->zoom > 64)
-        throw Error(ExitCode::usage, "--steps, --every and --sample are at least 0, --zoom is 1 to 64");
-      check_outputs(*o);
-      const ModelSource source = find_model(o->model, o->config, global);
-      return source.precision == "f64" ? run<double>(*o, global, source) : run<float>(*o, global, source);
+      if (o->every < 0 || o->sample < 0 || o->zoom < 0 || o->zoom > 64 || o->frames < 2 || o->frames > 1000000)
+        throw Error(ExitCode::usage,
+                    "--every and --sample are at least 0, --zoom is 1 to 64, --frames is 2 to 1000000");
+      return run_any(*o, global);
     };
   });
 }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "apps/data.hpp"
 #include "core/suggest.hpp"
-#include "train/data.hpp"
 #include "train/samples.hpp"
 
 namespace mg::apps {
@@ -77,7 +77,7 @@ Start<T> make_start(const ModelSource& source, const System<T>& system, std::opt
   train::Trajectory data;
   if (source.experiment && source.experiment->has("data")) {
     const Config config = source.experiment->at("data");
-    auto all = train::load_data(config);
+    auto all = load_data(config, {});
     if (sample >= int(all.size()))
       usage("--sample: the data have " + std::to_string(all.size()) + " trajectories, 0 to " +
             std::to_string(all.size() - 1));

@@ -89,6 +89,18 @@ void AtomicFile::write(std::string_view bytes) {
   }
 }
 
+void AtomicFile::overwrite(std::uint64_t offset, std::string_view bytes) {
+  if (descriptor_ < 0 || offset > written_ || bytes.size() > written_ - offset)
+    throw std::logic_error("AtomicFile: overwrites what was not written");
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), off_t(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(path_, "cannot be written", errno);
+    bytes.remove_prefix(std::size_t(n));
+    offset += std::uint64_t(n);
+  }
+}
+
 void AtomicFile::commit(bool sync) {
   // A failed sync is never retried: the kernel may have dropped the pages and report success the second time.
   if (sync && ::fsync(descriptor_) != 0) fail(path_, "cannot be synced", errno);

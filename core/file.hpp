@@ -20,6 +20,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(std::string_view bytes);
+  /// Replaces bytes that were written already. @throws std::logic_error beyond them
+  void overwrite(std::uint64_t offset, std::string_view bytes);
   /// `sync` false leaves it to the system when the data reaches the disk.
   void commit(bool sync = true);
   std::uint64_t written() const { return written_; }

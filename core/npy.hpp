@@ -39,6 +39,12 @@ class NpzWriter {
   void add(const std::string& name, const std::vector<std::size_t>& shape, const double* data) {
     add(name, "F64", shape, data);
   }
+  /// Starts an array whose elements follow by append(), in C order: for what is not in memory as a whole.
+  /// @throws std::invalid_argument as add(), std::logic_error while another array is not complete
+  void begin(const std::string& name, const std::string& dtype, const std::vector<std::size_t>& shape);
+  /// @throws std::logic_error for more bytes than the shape has
+  void append(const void* data, std::size_t bytes);
+  /// @throws std::logic_error while an array is not complete
   void finish();
   /// Entries and offsets from this size on use the 64-bit fields of the format; tests lower it.
   void set_zip64_threshold(std::uint64_t bytes) { zip64_from_ = bytes; }
@@ -52,6 +58,7 @@ class NpzWriter {
   AtomicFile file_;
   std::vector<Entry> entries_;
   std::uint64_t zip64_from_ = 0xFFFFFFFF;
+  std::uint64_t missing_ = 0;  // bytes of the last entry that append() has not brought yet
 };
 
 }  // namespace mg

@@ -32,29 +32,47 @@ std::uint32_t crc_of(std::uint32_t crc, const void* data, std::uint64_t size) {
 
 }  // namespace
 
-void NpzWriter::add(const std::string& name, const std::string& dtype, const std::vector<std::size_t>& shape,
-                    const void* data) {
+void NpzWriter::begin(const std::string& name, const std::string& dtype, const std::vector<std::size_t>& shape) {
   const std::string file_name = name + ".npy";
   const bool taken = std::any_of(entries_.begin(), entries_.end(), [&](auto& e) { return e.name == file_name; });
   if (name.empty() || name.size() > 1000 || name.find('\0') != name.npos || taken)
     throw std::invalid_argument("npz: bad or repeated name '" + name + "'");
+  if (missing_ > 0) throw std::logic_error("npz: '" + entries_.back().name + "' is not complete");
   const std::string header = npy_header_bytes(dtype, shape);
-  const std::uint64_t data_bytes = npy_data_bytes(dtype, shape);
-  Entry entry{file_name, crc_of(crc_of(0, header.data(), header.size()), data, data_bytes), header.size() + data_bytes,
-              file_.written()};
+  missing_ = npy_data_bytes(dtype, shape);
+  Entry entry{file_name, crc_of(0, header.data(), header.size()), header.size() + missing_, file_.written()};
   const bool wide = entry.bytes >= zip64_from_;
   Fields f;
-  f.u32(0x04034b50).u16(wide ? 45 : 20).u16(0).u16(0).u16(0).u16(kDosDate).u32(entry.crc);
+  f.u32(0x04034b50).u16(wide ? 45 : 20).u16(0).u16(0).u16(0).u16(kDosDate).u32(0);  // the checksum comes last
   f.u32(wide ? 0xFFFFFFFF : entry.bytes).u32(wide ? 0xFFFFFFFF : entry.bytes);
   f.u16(entry.name.size()).u16(wide ? 20 : 0).text(entry.name);
   if (wide) f.u16(1).u16(16).u64(entry.bytes).u64(entry.bytes);
   file_.write(f.bytes);
   file_.write(header);
-  file_.write({static_cast<const char*>(data), data_bytes});
   entries_.push_back(std::move(entry));
+  append(nullptr, 0);
+}
+
+void NpzWriter::append(const void* data, std::size_t bytes) {
+  if (bytes > missing_) throw std::logic_error("npz: more data than '" + entries_.back().name + "' has room for");
+  constexpr std::uint64_t kChecksum = 14;  // its place in the header of an entry
+  Entry& entry = entries_.back();
+  if (bytes > 0) {
+    entry.crc = crc_of(entry.crc, data, bytes);
+    file_.write({static_cast<const char*>(data), bytes});
+  }
+  missing_ -= bytes;
+  if (missing_ == 0) file_.overwrite(entry.offset + kChecksum, Fields().u32(entry.crc).bytes);
+}
+
+void NpzWriter::add(const std::string& name, const std::string& dtype, const std::vector<std::size_t>& shape,
+                    const void* data) {
+  begin(name, dtype, shape);
+  if (missing_ > 0) append(data, missing_);
 }
 
 void NpzWriter::finish() {
+  if (missing_ > 0) throw std::logic_error("npz: '" + entries_.back().name + "' is not complete");
   const std::uint64_t start = file_.written();
   for (const auto& e : entries_) {
     const bool wide_size = e.bytes >= zip64_from_, wide_offset = e.offset >= zip64_from_;

@@ -36,6 +36,7 @@ enum class RandomPurpose : std::uint32_t {
   loss_samples = 8,
   run = 9,
   agents = 10,
+  start = 11,
   test = 15
 };
 

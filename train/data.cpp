@@ -5,6 +5,7 @@
 #include "core/emoji.hpp"
 #include "core/error.hpp"
 #include "core/png.hpp"
+#include "train/frame_data.hpp"
 #include "train/free_memory.hpp"
 
 namespace mg::train {
@@ -177,7 +178,7 @@ void add_boundaries(const Config& boundary, std::vector<Trajectory>& data) {
 }  // namespace
 
 Variants data_variants() {
-  return {
+  Variants all{
       {"images",
        Schema("images", "Sequences of pictures: RGBA values in [0, 1]")
            .list("trajectories", element::object(trajectory_schema()), std::nullopt, "sequences to learn", 1, 100000)
@@ -193,9 +194,12 @@ Variants data_variants() {
            .variant("seed", seed_variants(), "none", "start frame that is put before the given ones")
            .variant("boundary", boundary_variants(), "none",
                     "masks of a model with a boundary, on the padded lattice")}};
+  for (auto& variant : frame_data_variants()) all.push_back(std::move(variant));
+  return all;
 }
 
 std::vector<Trajectory> load_data(const Config& config) {
+  if (config.type() != "images") return load_frame_data(config);
   std::vector<Trajectory> data;
   for (const auto& trajectory : config.list("trajectories")) {
     const Trajectory t = load_trajectory(config, trajectory.list("frames"));
