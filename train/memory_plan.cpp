@@ -97,29 +97,45 @@ class Revolve {
   RolloutProgram program_;
 };
 
-/// The length l that needs the fewest slots, ceil(steps / l) + l - 1; the shortest of several.
-int segment_length(int steps) {
-  int best = 1;
-  for (int l = 2; l <= steps; ++l)
-    if ((steps + l - 1) / l + l < (steps + best - 1) / best + best) best = l;
-  return best;
+/// Lengths of the segments of the two-level plan. While segment j is reversed, the starts 0 .. j are needed and all its
+/// other states: j + l_j slots. So the lengths S, S - 1, S - 2, ... share S slots, the fewest that serve; the first one
+/// is shortened to what the others leave.
+std::vector<int> segment_lengths(int steps) {
+  int slots = 1;
+  while ((long long)slots * (slots + 1) / 2 < steps) ++slots;
+  std::vector<int> lengths;
+  int sum = 0;
+  for (int l = slots; sum < steps; sum += l--) lengths.push_back(l);
+  lengths.front() -= sum - steps;
+  return lengths;
 }
+int two_level_slots(const std::vector<int>& lengths) { return int(lengths.size()) - 1 + lengths.back(); }
 
-/// Slots 0 .. segments-1 hold the segment starts, the rest the inner states of the segment at hand.
+/// Segment j starts in slot j and puts its other states behind it, over the starts of segments that are done with. The
+/// first sweep keeps those of the last segment only; the others pass through the buffer of the final state and the last
+/// slot.
 RolloutProgram two_level_program(int steps) {
-  const int length = segment_length(steps), segments = (steps + length - 1) / length;
+  const std::vector<int> lengths = segment_lengths(steps);
+  const int last = int(lengths.size()) - 1, slots = two_level_slots(lengths);
   RolloutProgram p;
-  p.buffers = segments + length - 1 + 1;
-  auto place = [&](int k) {
-    if (k == steps) return p.final_buffer();
-    return k % length == 0 ? k / length : segments + k % length - 1;
+  p.buffers = slots + 1;
+  int k = 0, at = 0;
+  const auto forward_to = [&](int to) {
+    p.forward.push_back({Op::Kind::step, k++, at, to});
+    at = to;
   };
-  for (int k = 0; k < steps; ++k) p.forward.push_back({Op::Kind::step, k, place(k), place(k + 1)});
-  for (int j = segments - 1; j >= 0; --j) {
-    const int end = std::min(steps, (j + 1) * length);
-    if (j + 1 < segments)  // the inner states of the last segment still stand
-      for (int k = j * length; k + 1 < end; ++k) p.backward.push_back({Op::Kind::step, k, place(k), place(k + 1)});
-    for (int k = end - 1; k >= j * length; --k) p.backward.push_back({Op::Kind::adjoint, k, place(k), -1});
+  for (int j = 0; j < last; ++j) {
+    for (int i = 1; i < lengths[std::size_t(j)]; ++i) forward_to(i % 2 == 1 ? p.final_buffer() : slots - 1);
+    forward_to(j + 1);
+  }
+  while (k + 1 < steps) forward_to(at + 1);
+  forward_to(p.final_buffer());
+  for (int j = last; j >= 0; --j) {
+    const int length = lengths[std::size_t(j)], start = k - length;
+    if (j < last)
+      for (int i = 0; i + 1 < length; ++i) p.backward.push_back({Op::Kind::step, start + i, j + i, j + i + 1});
+    for (int i = length - 1; i >= 0; --i) p.backward.push_back({Op::Kind::adjoint, start + i, j + i, -1});
+    k = start;
   }
   return p;
 }
@@ -127,9 +143,9 @@ RolloutProgram two_level_program(int steps) {
 MemoryPlan make_plan(Kind kind, int steps, int slots, std::size_t state_bytes, int held) {
   MemoryPlan plan{kind, steps, slots, 0, held, 0, 0};
   if (kind == Kind::sqrt) {
-    const int length = segment_length(steps), segments = (steps + length - 1) / length;
-    plan.slots = segments + length - 1;
-    plan.recomputed_steps = (segments - 1LL) * (length - 1);
+    const std::vector<int> lengths = segment_lengths(steps);
+    plan.slots = two_level_slots(lengths);
+    plan.recomputed_steps = steps - plan.slots;
     plan.states = plan.slots + 1 + kCotangents;
   } else {
     plan.slots = std::min(slots, steps);

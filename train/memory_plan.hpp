@@ -9,7 +9,7 @@ namespace mg::train {
 struct MemoryPlan {
   enum class Kind {
     store_all,  ///< x_0 .. x_{K-1}: nothing is computed twice
-    sqrt,       ///< two levels: the first state of every segment, and all states of one segment
+    sqrt,       ///< two levels: the first states of the segments ahead, and all states of one; no step runs three times
     revolve     ///< binomial checkpointing: the fewest recomputed steps for a number of slots
   };
   Kind kind = Kind::store_all;

@@ -101,6 +101,26 @@ TEST(MemoryPlan, EveryProgramReadsTheStatesItNeeds) {
   expect_sound(plan_rollout(5000, 8, 0, "store_all"));
 }
 
+TEST(MemoryPlan, TwoLevelsShareTheFewestSlotsAndRepeatNoStepTwice) {
+  for (int steps = 1; steps <= 300; ++steps) {
+    const MemoryPlan plan = plan_rollout(steps, 8, 0, "sqrt");
+    expect_sound(plan);
+    EXPECT_GE(plan.slots * (plan.slots + 1) / 2, steps);
+    EXPECT_LT(plan.slots * (plan.slots - 1) / 2, steps);
+    std::vector<int> repeats(std::size_t(steps), 0);
+    for (const auto& op : rollout_program(plan).backward)
+      if (op.kind == Kind::step) {
+        EXPECT_EQ(++repeats[std::size_t(op.k)], 1) << op.k << " of " << steps;
+      }
+  }
+}
+
+TEST(MemoryPlan, TwoLevelsTakeLittleMemoryForTheGrowingRecipe) {
+  constexpr std::size_t kState = 8 * 16 * 72 * 72 * sizeof(float);
+  EXPECT_EQ(plan_rollout(64, kState, 0, "sqrt").bytes, 14 * kState);       // 35.4 MiB
+  EXPECT_EQ(plan_rollout(64, kState, 0, "store_all").bytes, 67 * kState);  // 170 MiB
+}
+
 TEST(MemoryPlan, AutoRecomputesAsLittleAsTheBudgetAllows) {
   EXPECT_EQ(plan_rollout(64, 100, 0, "auto").kind, MemoryPlan::Kind::store_all);
   EXPECT_EQ(plan_rollout(64, 100, 6700, "auto").kind, MemoryPlan::Kind::store_all);  // 64 + final + 2 cotangents
@@ -112,7 +132,7 @@ TEST(MemoryPlan, AutoRecomputesAsLittleAsTheBudgetAllows) {
     EXPECT_EQ(plan.recomputed_steps > 0, budget < 6700);
     before = plan.recomputed_steps;
   }
-  EXPECT_EQ(plan_rollout(64, 100, 1800, "auto").kind, MemoryPlan::Kind::sqrt);
+  EXPECT_EQ(plan_rollout(64, 100, 1400, "auto").kind, MemoryPlan::Kind::sqrt);
 }
 
 TEST(MemoryPlan, RefusesWhatDoesNotFit) {
@@ -125,7 +145,7 @@ TEST(MemoryPlan, RefusesWhatDoesNotFit) {
 
 TEST(MemoryPlan, DescribesItselfInOneLine) {
   EXPECT_EQ(plan_rollout(64, 1 << 20, 0, "sqrt").describe(),
-            "memory plan sqrt: 64 steps, 15 slots, 18 states = 18.0 MiB, 49 steps recomputed");
+            "memory plan sqrt: 64 steps, 11 slots, 14 states = 14.0 MiB, 53 steps recomputed");
 }
 
 }  // namespace
