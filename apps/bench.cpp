@@ -37,7 +37,13 @@ void print(const BenchLine& l) {
   std::cout << std::endl;
 }
 
-int bench(const GlobalOptions& global, const std::string& what, const std::string& file, int repeats) {
+struct Choices {
+  std::string what = "nca", file, part;
+  int repeats = 7;
+};
+
+int bench(const GlobalOptions& global, const Choices& choices) {
+  const std::string& file = choices.file;
   std::ofstream out;
   if (!file.empty()) {
     out.open(file);
@@ -45,7 +51,8 @@ int bench(const GlobalOptions& global, const std::string& what, const std::strin
   }
   BenchOptions options;
   options.exec = make_exec(global);
-  options.repeats = repeats;
+  options.repeats = choices.repeats;
+  options.part = choices.part;
   options.report = [&](const BenchLine& line) {
     print(line);
     if (file.empty()) return;
@@ -53,7 +60,7 @@ int bench(const GlobalOptions& global, const std::string& what, const std::strin
     if (!out) throw IoError(file + ": cannot be written");
   };
   bench_limits(options);
-  if (what == "nca") bench_nca(options);
+  if (choices.what == "nca") bench_nca(options);
   return 0;
 }
 
@@ -85,18 +92,15 @@ void bench_limits(const BenchOptions& options) {
 
 void add_bench(CLI::App& program, GlobalOptions& options, Action& action) {
   auto* command = program.add_subcommand("bench", "Measure speed beside what the hardware allows");
-  struct Choices {
-    std::string what = "nca", file;
-    int repeats = 7;
-  };
   const auto choices = std::make_shared<Choices>();
   command->add_option("what", choices->what, "nca: the neural automaton; limits: the machine alone")
       ->check(CLI::IsMember({"nca", "limits"}));
   command->add_option("--json", choices->file, "Also write one JSON object a line to this file")->type_name("FILE");
+  command->add_option("--case", choices->part, "Only cases whose name contains TEXT")->type_name("TEXT");
   command->add_option("--repeats", choices->repeats, "Runs of each case; the best one counts")
       ->check(CLI::Range(1, 1000));
   command->callback([&options, &action, choices] {
-    action = [&options, choices] { return bench(options, choices->what, choices->file, choices->repeats); };
+    action = [&options, choices] { return bench(options, *choices); };
   });
 }
 

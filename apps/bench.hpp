@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/exec.hpp"
@@ -20,6 +21,8 @@ struct BenchLine {
 struct BenchOptions {
   Exec exec;
   int repeats = 7;
+  std::string part;  ///< only cases whose name contains it
+  bool wants(std::string_view name) const { return name.find(part) != std::string_view::npos; }
   std::function<void(const BenchLine&)> report;
 };
 

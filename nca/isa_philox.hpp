@@ -23,31 +23,35 @@ inline Vw even_products(Vw a, std::uint32_t b) {
 #endif
 }
 
-/// The 64-bit products a b of every lane, as high and low words.
-inline void wide_product(Vu a, std::uint32_t b, Vu& high, Vu& low) {
-  const Vw even = even_products((Vw)a, b), odd = even_products((Vw)a >> 32, b);
-  const Vw upper = Vw{} + 0xFFFFFFFF00000000U;
-  high = (Vu)((even >> 32) | (odd & upper));
-  low = (Vu)((even & ~upper) | (odd << 32));
-}
-
 struct Words {
   Vu v[4];
 };
 
+/// Every other site: the low halves of the 64-bit lanes; what lies in the high halves is never looked at.
+struct HalfWords {
+  Vw v[4];
+  void round(std::uint32_t key0, std::uint32_t key1) {
+    const Vw a = even_products(v[0], 0xD2511F53U), b = even_products(v[2], 0xCD9E8D57U);
+    *this = {{(b >> 32) ^ v[1] ^ key0, b, (a >> 32) ^ v[3] ^ key1, a}};
+  }
+};
+
 inline Words philox(Vu site, std::uint32_t c1, std::uint32_t c2, std::uint32_t c3, std::uint32_t key0,
                     std::uint32_t key1) {
-  Words c{{site, Vu{} + c1, Vu{} + c2, Vu{} + c3}};
+  HalfWords even{{(Vw)site, Vw{} + c1, Vw{} + c2, Vw{} + c3}}, odd = even;
+  odd.v[0] >>= 32;
 #pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
-    Vu h0, l0, h1, l1;
-    wide_product(c.v[0], 0xD2511F53U, h0, l0);
-    wide_product(c.v[2], 0xCD9E8D57U, h1, l1);
-    c = {{h1 ^ c.v[1] ^ key0, l1, h0 ^ c.v[3] ^ key1, l0}};
+    even.round(key0, key1);
+    odd.round(key0, key1);
     key0 += 0x9E3779B9U;
     key1 += 0xBB67AE85U;
   }
-  return c;
+  const Vw lower = Vw{} + 0xFFFFFFFFU;
+  Words out;
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) out.v[i] = (Vu)((even.v[i] & lower) | (odd.v[i] << 32));
+  return out;
 }
 
 }  // namespace mg::nca::MG_ISA

@@ -51,7 +51,10 @@ inline void pad_row(const Step& s, const Strip& t, const float* x, int r, float*
     const float* from = x + c * t.plane + std::size_t(y) * t.w;
     int i = 0;
     for (; i + kLanes <= t.w; i += kLanes) store(to + i, load(from + i));
-    for (; i < t.w; ++i) to[i] = from[i];
+    if (i > 0 && i < t.w)
+      store(to + t.w - kLanes, load(from + t.w - kLanes));  // over what is there already
+    else
+      for (; i < t.w; ++i) to[i] = from[i];
     to[-1] = s.left < 0 ? 0.0F : from[s.left];
     to[t.w] = s.right < 0 ? 0.0F : from[s.right];
   }

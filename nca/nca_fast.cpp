@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kUnitCells = 900;  ///< cells of a strip, about: its features and their cotangent fit the second cache
 constexpr int kMinUnits = 8;     ///< strips of a small batch, so that several threads have work
-constexpr int kGroups = 64;      ///< partial sums of the weight gradient
+constexpr int kGroups = 64;      ///< partial sums of the weight gradient, at most
 
 const fast::Kernels& kernels(Isa isa) {
   switch (isa) {
@@ -41,6 +41,8 @@ const fast::Kernels& kernels(Isa isa) {
 
 int round_up(int n, int m) { return (n + m - 1) / m * m; }
 int ceil_div(int n, int m) { return (n + m - 1) / m; }
+/// Partial sums of the weight gradient for so many strips: few, for they pass through memory, but enough for many threads.
+int weight_groups(int units) { return std::min({units, kGroups, std::max(kMinUnits, ceil_div(units, 2))}); }
 
 /// out[tile][k][R] = a[tile R + i][k] of a matrix with `rows` rows and `cols` columns; rows beyond are 0.
 template <class At>
@@ -53,9 +55,9 @@ void pack(int rows, int cols, int padded_rows, int r, float* out, const At& at) 
 /// A fast::Step with the memory behind its pointers, which the workspace owns.
 struct Prepared {
   Prepared(const fast::Kernels& k, const NcaSpec& spec, const float* params, const NcaInputs<float>& in, Shape shape,
-           Workspace& workspace) {
+           bool adjoint, Workspace& workspace) {
     sizes(k, spec, shape);
-    weights(k, spec, params, workspace);
+    weights(k, spec, params, adjoint, workspace);
     masks(spec, in);
     stencils(spec, shape, workspace);
     scratch_size = k.scratch(s);
@@ -83,7 +85,8 @@ struct Prepared {
     s.hidden_bias = spec.hidden_bias;
   }
 
-  void weights(const fast::Kernels& k, const NcaSpec& spec, const float* w0, Workspace& workspace) {
+  /// Packs what the step, or its adjoint, reads.
+  void weights(const fast::Kernels& k, const NcaSpec& spec, const float* w0, bool adjoint, Workspace& workspace) {
     const int r = k.tile_rows;
     const float* b0 = w0 + std::size_t(s.H) * s.F;
     const float* w1 = b0 + (spec.hidden_bias ? s.H : 0);
@@ -93,11 +96,13 @@ struct Prepared {
     float* out = workspace.get<float>({}, "nca.weights", a + b + c + d + s.Hp + s.Op);
     pack(s.H, s.F, s.Hp, r, out, [&](int j, int f) { return w0[std::size_t(j) * s.F + f]; });
     s.w0 = std::exchange(out, out + a);
-    pack(s.O, s.Hp, s.Op, r, out, [&](int o, int j) { return j < s.H ? w1[std::size_t(o) * s.H + j] : 0.0F; });
+    if (!adjoint || spec.gated || spec.alive)
+      pack(s.O, s.Hp, s.Op, r, out, [&](int o, int j) { return j < s.H ? w1[std::size_t(o) * s.H + j] : 0.0F; });
     s.w1 = std::exchange(out, out + b);
-    pack(s.H, s.O, s.Hp, r, out, [&](int j, int o) { return w1[std::size_t(o) * s.H + j]; });
+    if (adjoint) pack(s.H, s.O, s.Hp, r, out, [&](int j, int o) { return w1[std::size_t(o) * s.H + j]; });
     s.w1t = std::exchange(out, out + c);
-    pack(s.F, s.Hp, s.Fp, r, out, [&](int f, int j) { return j < s.H ? w0[std::size_t(j) * s.F + f] : 0.0F; });
+    if (adjoint)
+      pack(s.F, s.Hp, s.Fp, r, out, [&](int f, int j) { return j < s.H ? w0[std::size_t(j) * s.F + f] : 0.0F; });
     s.w0t = std::exchange(out, out + d);
     for (int j = 0; j < s.Hp; ++j) out[j] = spec.hidden_bias && j < s.H ? b0[j] : 0.0F;
     s.b0 = std::exchange(out, out + s.Hp);
@@ -234,33 +239,39 @@ void add_halos(const Prepared& p, const float* halo, View<float> x_bar) {
       p.worthwhile());
 }
 
-/// params_bar += the groups' sums.
-void add_partials(const Prepared& prepared, const NcaSpec& spec, const float* partials, std::size_t size, int groups,
-                  float* params_bar) {
-  const fast::Step& s = prepared.s;
-  float* w0_bar = params_bar;
-  float* b0_bar = w0_bar + std::size_t(s.H) * s.F;
-  float* w1_bar = b0_bar + (spec.hidden_bias ? s.H : 0);
-  float* b1_bar = w1_bar + std::size_t(s.O) * s.H;
-  const std::size_t w1_at = std::size_t(s.Hp) * s.Fv, b0_at = w1_at + std::size_t(s.Hp) * s.Ov,
-                    b1_at = b0_at + std::size_t(fast::kBiasLanes) * s.Hp;
-  const auto lanes = [](const float* sums, int i) {
-    return std::accumulate(sums + i * fast::kBiasLanes, sums + (i + 1) * fast::kBiasLanes, 0.0F);
-  };
+/// partials[0] += the other groups' sums, in their order. Threads own whole runs of memory: shared cache lines would cost
+/// more than the additions.
+void sum_groups(const Prepared& p, float* partials, std::size_t size, int groups) {
+  constexpr std::size_t kRun = 1024;
   parallel_for(
-      s.H,
-      [&](int j, int) {
-        for (int g = 0; g < groups; ++g) {
-          const float* p = partials + size * g;
-          for (int f = 0; f < s.F; ++f) w0_bar[std::size_t(j) * s.F + f] += p[std::size_t(j) * s.Fv + f];
-          for (int o = 0; o < s.O; ++o) w1_bar[std::size_t(o) * s.H + j] += p[w1_at + std::size_t(j) * s.Ov + o];
-          if (spec.hidden_bias) b0_bar[j] += lanes(p + b0_at, j);
+      int((size + kRun - 1) / kRun),
+      [&](int run, int) {
+        const std::size_t begin = std::size_t(run) * kRun, count = std::min(kRun, size - begin);
+        float sums[kRun];
+        std::copy_n(partials + begin, count, sums);
+        for (int g = 1; g < groups; ++g) {
+          const float* from = partials + size * g + begin;
+          for (std::size_t i = 0; i < count; ++i) sums[i] += from[i];
         }
+        std::copy_n(sums, count, partials + begin);
       },
-      prepared.worthwhile());
-  if (spec.output_bias)
-    for (int g = 0; g < groups; ++g)
-      for (int o = 0; o < s.O; ++o) b1_bar[o] += lanes(partials + size * g + b1_at, o);
+      p.worthwhile());
+}
+
+/// params_bar += the sums of all groups.
+void add_sums(const fast::Step& s, const NcaSpec& spec, const float* sums, float* params_bar) {
+  const float *w1 = sums + std::size_t(s.Hp) * s.Fv, *b0 = w1 + std::size_t(s.Hp) * s.Ov;
+  const auto add_lanes = [](const float* lanes, int count, float* to) {
+    for (int i = 0; i < count; ++i, lanes += fast::kBiasLanes)
+      to[i] += std::accumulate(lanes, lanes + fast::kBiasLanes, 0.0F);
+  };
+  float* out = params_bar;
+  for (int j = 0; j < s.H; ++j)
+    for (int f = 0; f < s.F; ++f) *out++ += sums[std::size_t(j) * s.Fv + f];
+  if (spec.hidden_bias) add_lanes(b0, s.H, std::exchange(out, out + s.H));
+  for (int o = 0; o < s.O; ++o)
+    for (int j = 0; j < s.H; ++j) *out++ += w1[std::size_t(j) * s.Ov + o];
+  if (spec.output_bias) add_lanes(b0 + std::size_t(fast::kBiasLanes) * s.Hp, s.O, out);
 }
 
 }  // namespace
@@ -270,7 +281,7 @@ bool fast_supports(const NcaSpec& spec) { return spec.perception.scale == 1 && !
 void fast_step(Isa isa, const NcaSpec& spec, const float* params, const NcaInputs<float>& in, View<const float> x,
                View<float> next, Workspace& workspace) {
   const fast::Kernels& k = kernels(isa);
-  Prepared p(k, spec, params, in, x.shape, workspace);
+  Prepared p(k, spec, params, in, x.shape, false, workspace);
   if (!spec.alive) return run_forward(k, p, x.data, next.data);
   Alive alive(spec, x.shape, workspace);
   alive.look_at(x);
@@ -284,7 +295,7 @@ void fast_step_adjoint(Isa isa, const NcaSpec& spec, const float* params, const 
                        View<const float> x, View<const float> next_bar, View<float> x_bar, float* params_bar,
                        Workspace& workspace) {
   const fast::Kernels& k = kernels(isa);
-  Prepared p(k, spec, params, in, x.shape, workspace);
+  Prepared p(k, spec, params, in, x.shape, true, workspace);
   if (spec.alive) {  // y is needed once more; x_bar serves as its memory
     Alive alive(spec, x.shape, workspace);
     alive.look_at(x);
@@ -293,7 +304,7 @@ void fast_step_adjoint(Isa isa, const NcaSpec& spec, const float* params, const 
     alive.look_at_result(x_bar);
     p.s.near = p.s.keep = alive.keep;
   }
-  const int groups = std::min(kGroups, p.units());
+  const int groups = weight_groups(p.units());
   const std::size_t size = k.partial(p.s);
   float* partials = workspace.get<float>({}, "nca.partials", size * groups);
   float* halo = workspace.get<float>({}, "nca.halo", std::size_t(p.units()) * 2 * p.s.C * p.s.w);
@@ -309,7 +320,8 @@ void fast_step_adjoint(Isa isa, const NcaSpec& spec, const float* params, const 
       },
       p.worthwhile());
   add_halos(p, halo, x_bar);
-  add_partials(p, spec, partials, size, groups, params_bar);
+  sum_groups(p, partials, size, groups);
+  add_sums(p.s, spec, partials, params_bar);
 }
 
 }  // namespace host

@@ -12,7 +12,7 @@ PoolAugmenter<T>::PoolAugmenter(const PoolOptions& options, const AugmenterInput
       seed_(inputs.seed),
       trajectories_(int(inputs.data.size())),
       observed_(observed_channels(*inputs.system, inputs.data)),
-      slots_(options.regime == PoolOptions::Regime::growing ? options.batch : options.size) {
+      slots_(options.regime == PoolOptions::Regime::growing ? trajectories_ : options.size) {
   grid_ = inputs.data.front().grid;
   if (const bool growing = options.regime == PoolOptions::Regime::growing;
       trajectories_ > (growing ? options.batch : options.size))
@@ -94,7 +94,7 @@ PoolBatch PoolAugmenter<T>::batch(std::int64_t iteration) const {
   b.damaged = options_.regime == Regime::regenerating ? options_.damage : 0;
   b.stream = {seed_, RandomPurpose::circle, std::uint32_t(iteration), 0, 0};
   if (options_.regime == Regime::growing)
-    for (int k = 0; k < options_.batch; ++k) b.slots[k] = k;
+    for (int k = 0; k < options_.batch; ++k) b.slots[k] = k % trajectories_;  // nothing comes back: the seeds are all the pool
   else
     draw_slots(iteration, b.slots);
   return b;
