@@ -99,9 +99,8 @@ void add_bench(CLI::App& program, GlobalOptions& options, Action& action) {
   command->add_option("--case", choices->part, "Only cases whose name contains TEXT")->type_name("TEXT");
   command->add_option("--repeats", choices->repeats, "Runs of each case; the best one counts")
       ->check(CLI::Range(1, 1000));
-  command->callback([&options, &action, choices] {
-    action = [&options, choices] { return bench(options, *choices); };
-  });
+  command->callback(
+      [&options, &action, choices] { action = [&options, choices] { return bench(options, *choices); }; });
 }
 
 }  // namespace mg::apps

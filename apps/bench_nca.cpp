@@ -157,7 +157,8 @@ void bench_nca(const BenchOptions& options) {
        {growing("nca_rollout_72x72x8_c16_h128", false, false),
         growing("nca_rollout_72x72x8_c16_h128_cell", false, true), growing("nca_train_72x72x8_c16_h128", true, false),
         growing("nca_train_72x72x8_c16_h128_cell", true, true), image_morph()})
-    if (options.wants(c.name)) run(options, c, options.exec.backend == Backend::host ? measure_fma_peak(options.repeats) : 0);
+    if (options.wants(c.name))
+      run(options, c, options.exec.backend == Backend::host ? measure_fma_peak(options.repeats) : 0);
 }
 
 }  // namespace mg::apps

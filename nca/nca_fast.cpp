@@ -41,7 +41,7 @@ const fast::Kernels& kernels(Isa isa) {
 
 int round_up(int n, int m) { return (n + m - 1) / m * m; }
 int ceil_div(int n, int m) { return (n + m - 1) / m; }
-/// Partial sums of the weight gradient for so many strips: few, for they pass through memory, but enough for many threads.
+/// Partial sums of the weight gradient for so many strips: few, as they pass through memory, yet enough for many threads.
 int weight_groups(int units) { return std::min({units, kGroups, std::max(kMinUnits, ceil_div(units, 2))}); }
 
 /// out[tile][k][R] = a[tile R + i][k] of a matrix with `rows` rows and `cols` columns; rows beyond are 0.
@@ -239,8 +239,8 @@ void add_halos(const Prepared& p, const float* halo, View<float> x_bar) {
       p.worthwhile());
 }
 
-/// partials[0] += the other groups' sums, in their order. Threads own whole runs of memory: shared cache lines would cost
-/// more than the additions.
+/// partials[0] += the other groups' sums, in their order. Threads own whole runs of memory: shared cache lines would
+/// cost more than the additions.
 void sum_groups(const Prepared& p, float* partials, std::size_t size, int groups) {
   constexpr std::size_t kRun = 1024;
   parallel_for(
