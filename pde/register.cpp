@@ -2,6 +2,7 @@
 
 #include "pde/explicit_rk.hpp"
 #include "pde/fixed_models.hpp"
+#include "pde/neural.hpp"
 #include "pde/pde_system.hpp"
 
 namespace mg::pde {
@@ -9,6 +10,7 @@ namespace mg::pde {
 template <class T>
 void register_rhs(Registry<Rhs<T>>& registry) {
   register_fixed_models(registry);
+  register_neural(registry);
 }
 
 template <class T>
