@@ -4,6 +4,7 @@
 
 // The stages of models beyond reaction and diffusion, with adjoint and tangent side by side. Features come first the fields,
 // then what `extra` computes. The adjoints of out add to the bars of the jets and to p_bar, that of extra to z_bar and p_bar.
+// kGrad and kLap have a bit for every feature whose derivatives the stage uses.
 // N(f, g) = G0 f G0 g + G1 f G1 g + f L g, the product-rule form of div(f grad g).
 namespace mg::pde {
 
@@ -33,7 +34,7 @@ struct None {
 /// out = L z, channel by channel.
 struct Laplacian {
   static constexpr int kIn = 1, kExtra = 0, kOut = 1, kParams = 0;
-  static constexpr bool kGrad[1] = {false}, kLap[1] = {true};
+  static constexpr unsigned kGrad = 0b0, kLap = 0b1;
   template <class T>
   MG_HD void out(const T*, const Jets<T, 1>& j, T* r) const {
     r[0] = j.l[0];
@@ -52,7 +53,7 @@ struct Laplacian {
 /// With `linear` the cells diffuse by D L c instead. Parameters r, gamma, alpha, chi, phi, D.
 struct HillenPainter {
   static constexpr int kIn = 2, kExtra = 1, kOut = 2, kParams = 6;
-  static constexpr bool kGrad[3] = {true, true, true}, kLap[3] = {true, true, false};
+  static constexpr unsigned kGrad = 0b111, kLap = 0b011;
   bool linear = false;
 
   template <class T>
@@ -108,7 +109,7 @@ struct HillenPainter {
 /// Parameters c, alpha, D, epsilon.
 struct KellerSegel {
   static constexpr int kIn = 2, kExtra = 1, kOut = 2, kParams = 4;
-  static constexpr bool kGrad[3] = {false, true, true}, kLap[3] = {true, true, false};
+  static constexpr unsigned kGrad = 0b110, kLap = 0b011;
 
   template <class T>
   MG_HD void extra(const T* p, const T* z, T* e) const {
@@ -154,7 +155,7 @@ struct KellerSegel {
 /// mu = u^3 - u - gamma L u.  Parameters gamma, D.
 struct ChemicalPotential {
   static constexpr int kIn = 1, kExtra = 0, kOut = 1, kParams = 2;
-  static constexpr bool kGrad[1] = {false}, kLap[1] = {true};
+  static constexpr unsigned kGrad = 0b0, kLap = 0b1;
   template <class T>
   MG_HD void out(const T* p, const Jets<T, 1>& j, T* r) const {
     r[0] = j.v[0] * j.v[0] * j.v[0] - j.v[0] - p[0] * j.l[0];
@@ -173,7 +174,7 @@ struct ChemicalPotential {
 /// u' = D L mu, on (u, mu).
 struct CahnHilliard {
   static constexpr int kIn = 2, kExtra = 0, kOut = 1, kParams = 2;
-  static constexpr bool kGrad[2] = {false, false}, kLap[2] = {false, true};
+  static constexpr unsigned kGrad = 0b00, kLap = 0b10;
   template <class T>
   MG_HD void out(const T* p, const Jets<T, 2>& j, T* r) const {
     r[0] = p[1] * j.l[1];
@@ -192,7 +193,7 @@ struct CahnHilliard {
 /// v = k u + L u.  Parameters r, k, g.
 struct HelmholtzOfSwiftHohenberg {
   static constexpr int kIn = 1, kExtra = 0, kOut = 1, kParams = 3;
-  static constexpr bool kGrad[1] = {false}, kLap[1] = {true};
+  static constexpr unsigned kGrad = 0b0, kLap = 0b1;
   template <class T>
   MG_HD void out(const T* p, const Jets<T, 1>& j, T* r) const {
     r[0] = p[1] * j.v[0] + j.l[0];
@@ -211,7 +212,7 @@ struct HelmholtzOfSwiftHohenberg {
 /// u' = r u - (k v + L v) + g u^2 - u^3, on (u, v).
 struct SwiftHohenberg {
   static constexpr int kIn = 2, kExtra = 0, kOut = 1, kParams = 3;
-  static constexpr bool kGrad[2] = {false, false}, kLap[2] = {false, true};
+  static constexpr unsigned kGrad = 0b00, kLap = 0b10;
   template <class T>
   MG_HD void out(const T* p, const Jets<T, 2>& j, T* r) const {
     const T u = j.v[0];
@@ -237,7 +238,7 @@ struct SwiftHohenberg {
 /// u' = -alpha v - beta L v - lambda / 2 |grad u|^2, on (u, v = L u).  Parameters alpha, beta, lambda.
 struct KuramotoSivashinsky {
   static constexpr int kIn = 2, kExtra = 0, kOut = 1, kParams = 3;
-  static constexpr bool kGrad[2] = {true, false}, kLap[2] = {false, true};
+  static constexpr unsigned kGrad = 0b01, kLap = 0b10;
   template <class T>
   MG_HD void out(const T* p, const Jets<T, 2>& j, T* r) const {
     r[0] = -p[0] * j.v[1] - p[1] * j.l[1] - p[2] / T(2) * (j.g0[0] * j.g0[0] + j.g1[0] * j.g1[0]);

@@ -10,6 +10,9 @@
 // A stage St says q and e with adjoint and tangent (pde/model_cell.hpp).
 namespace mg::pde {
 
+/// Bit k.
+MG_HD constexpr bool has(unsigned bits, int k) { return (bits >> k & 1U) != 0; }
+
 template <class T>
 struct StageTaps {
   T side = 0, axis = 0;                ///< derivative along an axis: beside it and on it
@@ -70,7 +73,7 @@ struct StagePass {
     for (int k = 0; k < kFeatures; ++k) {
       const T* f = feature(fields, extra, sample, k, y, x);
       j.v[k] = f[0];
-      if (!St::kGrad[k] && !St::kLap[k]) continue;
+      if (!has(St::kGrad, k) && !has(St::kLap, k)) continue;
       T r[3][3];
       MG_UNROLL
       for (int a = -1; a <= 1; ++a) MG_UNROLL
@@ -81,11 +84,11 @@ struct StagePass {
           for (int b = -1; b <= 1; ++b)
             if (o[a * W + b] == T(0)) r[a + 1][b + 1] = f[0];
       }
-      if (St::kGrad[k]) {
+      if (has(St::kGrad, k)) {
         j.g0[k] = taps.axis * (r[1][2] - r[1][0]) + taps.side * ((r[0][2] - r[0][0]) + (r[2][2] - r[2][0]));
         j.g1[k] = taps.axis * (r[2][1] - r[0][1]) + taps.side * ((r[2][0] - r[0][0]) + (r[2][2] - r[0][2]));
       }
-      if (St::kLap[k])
+      if (has(St::kLap, k))
         j.l[k] = taps.centre * r[1][1] + taps.edge * ((r[0][1] + r[2][1]) + (r[1][0] + r[1][2])) +
                  taps.corner * ((r[0][0] + r[0][2]) + (r[2][0] + r[2][2]));
     }
@@ -178,9 +181,9 @@ struct StageBars {
     MG_UNROLL
     for (int k = 0; k < K; ++k) {
       *s.bar_at(n, 4 * k, y, x) = bar.v[k];
-      if (St::kGrad[k]) *s.bar_at(n, 4 * k + 1, y, x) = bar.g0[k];
-      if (St::kGrad[k]) *s.bar_at(n, 4 * k + 2, y, x) = bar.g1[k];
-      if (St::kLap[k]) *s.bar_at(n, 4 * k + 3, y, x) = bar.l[k];
+      if (has(St::kGrad, k)) *s.bar_at(n, 4 * k + 1, y, x) = bar.g0[k];
+      if (has(St::kGrad, k)) *s.bar_at(n, 4 * k + 2, y, x) = bar.g1[k];
+      if (has(St::kLap, k)) *s.bar_at(n, 4 * k + 3, y, x) = bar.l[k];
     }
   }
 };
@@ -194,10 +197,10 @@ struct StageGather {
   /// Weight with which a neighbour at the offset (a, b) enters, times the bars of the cell that reads it.
   MG_HD T tap_bar(int n, int k, int y, int x, int a, int b) const {
     T sum = 0;
-    if (St::kGrad[k])
+    if (has(St::kGrad, k))
       sum +=
           s.gradient_tap(a, b) * *s.bar_at(n, 4 * k + 1, y, x) + s.gradient_tap(b, a) * *s.bar_at(n, 4 * k + 2, y, x);
-    if (St::kLap[k]) sum += s.laplacian_tap(a, b) * *s.bar_at(n, 4 * k + 3, y, x);
+    if (has(St::kLap, k)) sum += s.laplacian_tap(a, b) * *s.bar_at(n, 4 * k + 3, y, x);
     return sum;
   }
   MG_HD void operator()(int n, int i, int j, T* p_bar) const {
