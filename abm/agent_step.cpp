@@ -373,28 +373,32 @@ void agent_noise(const StepIndex& index, int batch, int agents, T* noise) {
 
 }  // namespace host
 
-/// The kernels of agents exist for the host only.
-void require_host(const Exec& exec) {
-  if (exec.backend != Backend::host)
-    throw DeviceError("agents: run on backend 'host'; there are no CUDA kernels for them");
-}
+#if MG_WITH_CUDA
+namespace cuda {
+template <class T>
+void agent_noise(CUstream_st* stream, const StepIndex& index, int batch, int agents, T* noise);
+template <class T>
+void agent_step(CUstream_st* stream, const AgentStepInputs<T>& in, const T* params, AgentState<const T> state,
+                AgentState<T> next, Workspace& workspace);
+template <class T>
+void agent_step_adjoint(CUstream_st* stream, const AgentStepInputs<T>& in, const T* params, AgentState<const T> state,
+                        AgentState<const T> next_bar, AgentState<T> bar, T* params_bar, Workspace& workspace);
+}  // namespace cuda
+#endif
 
 template <class T>
 void agent_noise(const Exec& exec, const StepIndex& index, int batch, int agents, T* noise) {
-  require_host(exec);
-  host::agent_noise(index, batch, agents, noise);
+  MG_DISPATCH(exec, agent_noise<T>, index, batch, agents, noise);
 }
 template <class T>
 void agent_step(const Exec& exec, const AgentStepInputs<T>& in, const T* params, AgentState<const T> state,
                 AgentState<T> next, Workspace& workspace) {
-  require_host(exec);
-  host::agent_step(in, params, state, next, workspace);
+  MG_DISPATCH(exec, agent_step<T>, in, params, state, next, workspace);
 }
 template <class T>
 void agent_step_adjoint(const Exec& exec, const AgentStepInputs<T>& in, const T* params, AgentState<const T> state,
                         AgentState<const T> next_bar, AgentState<T> bar, T* params_bar, Workspace& workspace) {
-  require_host(exec);
-  host::agent_step_adjoint(in, params, state, next_bar, bar, params_bar, workspace);
+  MG_DISPATCH(exec, agent_step_adjoint<T>, in, params, state, next_bar, bar, params_bar, workspace);
 }
 #define MG_INSTANTIATE(T)                                                                                        \
   template void agent_step(const Exec&, const AgentStepInputs<T>&, const T*, AgentState<const T>, AgentState<T>, \

@@ -18,6 +18,7 @@ struct AgentStepInputs {
   const AgentSpec* spec = nullptr;
   const AgentParams* where = nullptr;              ///< agent_params(*spec)
   const LatticeOperators<T>* operators = nullptr;  ///< of the lattice (h, w)
+  const LineKernels* kernels = nullptr;            ///< what `operators` were made of
   int batch = 1, h = 0, w = 0;
   const T* noise = nullptr;  // (batch, N, 3) standard normal xi, zeta; null without noise
 };

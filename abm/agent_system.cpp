@@ -63,6 +63,7 @@ AgentStepInputs<T> AgentSystem<T>::inputs(const StepIndex& index, ConstStateView
   AgentStepInputs<T> in;
   in.spec = &spec_, in.where = &where_;
   in.operators = &operators(lattice[1], lattice[2]);
+  in.kernels = &kernels_;
   in.batch = state.batch, in.h = lattice[1], in.w = lattice[2];
   if (spec_.noise) {
     T* noise = workspace.get<T>(exec, "abm.noise", std::size_t(in.batch) * std::size_t(spec_.agents()) * 3);

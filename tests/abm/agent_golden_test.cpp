@@ -5,6 +5,7 @@
 #include <map>
 
 #include "abm/agent_step.hpp"
+#include "tests/support/backends.hpp"
 #include "tests/support/golden.hpp"
 
 namespace mg::abm {
@@ -83,6 +84,7 @@ struct Case {
   Golden g;
   AgentSpec spec;
   AgentParams where;
+  LineKernels kernels;
   LatticeOperators<T> operators;
   AgentStepInputs<T> in;
   std::vector<T> params;
@@ -92,8 +94,9 @@ struct Case {
     const auto lattice = g.shape("in/P");
     in.spec = &spec, in.where = &where, in.operators = &operators;
     in.h = int(lattice[1]), in.w = int(lattice[2]);
-    operators = lattice_operators<T>(spec.domain, in.h, in.w,
-                                     line_kernels(spec.blur_radius, spec.blur_sigma, spec.derivative_sigma));
+    kernels = line_kernels(spec.blur_radius, spec.blur_sigma, spec.derivative_sigma);
+    in.kernels = &kernels;
+    operators = lattice_operators<T>(spec.domain, in.h, in.w, kernels);
     for (const Block& block : where.layout.blocks()) {
       const Named named = golden_name(block.name);
       for (const double v : g.values("param/" + named.golden))
@@ -126,65 +129,83 @@ struct Case {
   }
 };
 
+/// A state on the backend.
 template <class T>
 struct State {
-  std::vector<T> x, u, lattice;
+  Buffer<T> x, u, lattice;
+  State(const Exec& exec, const std::vector<T>& a, const std::vector<T>& b, const std::vector<T>& c)
+      : x(exec, a.size()), u(exec, b.size()), lattice(exec, c.size()) {
+    x.upload(a), u.upload(b), lattice.upload(c);
+  }
   AgentState<T> view() { return {x.data(), u.data(), lattice.data()}; }
   AgentState<const T> view() const { return {x.data(), u.data(), lattice.data()}; }
 };
 template <class T>
-State<T> state_of(const Golden& g, const std::string& prefix) {
+State<T> state_of(const Exec& exec, const Golden& g, const std::string& prefix) {
   const auto cast = [&](const char* name) {
     const auto v = g.values(prefix + name);
     return std::vector<T>(v.begin(), v.end());
   };
-  return {cast("x"), cast("u"), cast("P")};
+  return {exec, cast("x"), cast("u"), cast("P")};
 }
 
 template <class T>
-void check_rollout(const Golden& golden, double value_bound, double adjoint_bound) {
+void check_rollout(const Exec& exec, const Golden& golden, double value_bound, double adjoint_bound) {
   SCOPED_TRACE(golden.name);
   Case<T> c(golden);
+  Buffer<T> params(exec, c.params.size()), params_bar(exec, c.params.size()), noise(exec, c.noise(0).size());
+  params.upload(c.params);
+  params_bar.zero();
   const auto steps = c.g.shape("traj/x").at(0) - 1;
-  std::vector<State<T>> states = {state_of<T>(c.g, "in/")};
-  State<T> all = states[0];
-  for (std::size_t k = 0; k < steps; ++k) {
-    const auto noise = c.noise(k);
-    c.in.noise = noise.empty() ? nullptr : noise.data();
-    State<T> next = states.back();
-    agent_step<T>({}, c.in, c.params.data(), std::as_const(states.back()).view(), next.view(), c.workspace);
-    all.x.insert(all.x.end(), next.x.begin(), next.x.end());
-    all.u.insert(all.u.end(), next.u.begin(), next.u.end());
-    all.lattice.insert(all.lattice.end(), next.lattice.begin(), next.lattice.end());
+  const auto set_noise = [&](std::size_t k) {
+    if (noise.size() > 0) noise.upload(c.noise(k));
+    c.in.noise = noise.data();
+  };
+  std::vector<State<T>> states;
+  states.push_back(state_of<T>(exec, c.g, "in/"));
+  std::vector<T> x, u, lattice;
+  const auto append = [](std::vector<T>& all, const Buffer<T>& one) {
+    const auto v = one.to_vector();
+    all.insert(all.end(), v.begin(), v.end());
+  };
+  for (std::size_t k = 0; k <= steps; ++k) {
+    append(x, states.back().x), append(u, states.back().u), append(lattice, states.back().lattice);
+    if (k == steps) break;
+    set_noise(k);
+    State<T> next = state_of<T>(exec, c.g, "in/");
+    agent_step<T>(exec, c.in, params.data(), std::as_const(states.back()).view(), next.view(), c.workspace);
     states.push_back(std::move(next));
   }
-  MG_EXPECT_CLOSE(all.x, c.g.values("traj/x"), value_bound);
-  MG_EXPECT_CLOSE(all.u, c.g.values("traj/u"), value_bound);
-  MG_EXPECT_CLOSE(all.lattice, c.g.values("traj/P"), value_bound);
+  MG_EXPECT_CLOSE(x, c.g.values("traj/x"), value_bound);
+  MG_EXPECT_CLOSE(u, c.g.values("traj/u"), value_bound);
+  MG_EXPECT_CLOSE(lattice, c.g.values("traj/P"), value_bound);
 
-  State<T> bar = state_of<T>(c.g, "cot/");
-  std::vector<T> params_bar(c.params.size());
+  State<T> bar = state_of<T>(exec, c.g, "cot/");
   for (std::size_t k = steps; k-- > 0;) {
-    const auto noise = c.noise(k);
-    c.in.noise = noise.empty() ? nullptr : noise.data();
-    State<T> before = bar;
-    agent_step_adjoint<T>({}, c.in, c.params.data(), std::as_const(states[k]).view(), std::as_const(bar).view(),
+    set_noise(k);
+    State<T> before = state_of<T>(exec, c.g, "cot/");
+    agent_step_adjoint<T>(exec, c.in, params.data(), std::as_const(states[k]).view(), std::as_const(bar).view(),
                           before.view(), params_bar.data(), c.workspace);
     bar = std::move(before);
   }
-  MG_EXPECT_CLOSE(bar.x, c.g.values("bar/x"), adjoint_bound);
-  MG_EXPECT_CLOSE(bar.u, c.g.values("bar/u"), adjoint_bound);
-  MG_EXPECT_CLOSE(bar.lattice, c.g.values("bar/P"), adjoint_bound);
-  MG_EXPECT_CLOSE(params_bar, c.params_bar(), adjoint_bound);
+  MG_EXPECT_CLOSE(bar.x.to_vector(), c.g.values("bar/x"), adjoint_bound);
+  MG_EXPECT_CLOSE(bar.u.to_vector(), c.g.values("bar/u"), adjoint_bound);
+  MG_EXPECT_CLOSE(bar.lattice.to_vector(), c.g.values("bar/P"), adjoint_bound);
+  MG_EXPECT_CLOSE(params_bar.to_vector(), c.params_bar(), adjoint_bound);
 }
 
-TEST(AgentGolden, StepsInDouble) {
-  for (const auto& path : test::golden_files("abm", "step")) check_rollout<double>(test::load_golden(path), 1e-9, 1e-9);
+class AgentGoldenBackends : public test::OnEachBackend {};
+
+TEST_P(AgentGoldenBackends, StepsInDouble) {
+  for (const auto& path : test::golden_files("abm", "step"))
+    check_rollout<double>({GetParam(), nullptr}, test::load_golden(path), 1e-9, 1e-9);
 }
 
-TEST(AgentGolden, StepsInFloat) {
-  for (const auto& path : test::golden_files("abm", "step")) check_rollout<float>(test::load_golden(path), 2e-6, 2e-5);
+TEST_P(AgentGoldenBackends, StepsInFloat) {
+  for (const auto& path : test::golden_files("abm", "step"))
+    check_rollout<float>({GetParam(), nullptr}, test::load_golden(path), 2e-6, 2e-5);
 }
+MG_INSTANTIATE_BACKENDS(AgentGoldenBackends);
 
 }  // namespace
 }  // namespace mg::abm
