@@ -11,6 +11,7 @@
 #include "core/log.hpp"
 #include "core/suggest.hpp"
 #include "core/validate.hpp"
+#include "pde/eqx_rda.hpp"
 #include "train/model_file.hpp"
 
 namespace mg::apps {
@@ -25,12 +26,12 @@ struct ImportOptions {
   bool force = false;
 };
 
-ImportedNca read_foreign(const fs::path& file) {
-  const std::string bytes = read_file(file);
-  const auto first = bytes.find_first_not_of(" \t\r\n");
-  if (first != std::string::npos && bytes[first] == '[') return parse_distill_nca(bytes, file.string());
-  return import_eqx_nca(parse_eqx(bytes, file.string()), file.string());
-}
+/// A model of another project: its configuration and its tensors, named as this project names them.
+struct Foreign {
+  std::string format;
+  json model;
+  TensorFile params;
+};
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> words;
@@ -72,17 +73,35 @@ json model_json(const ImportedNca& nca, const ImportOptions& options) {
   return model;
 }
 
+Foreign foreign_nca(const ImportedNca& nca, const ImportOptions& options) {
+  return {nca.format, model_json(nca, options), nca.params};
+}
+
+Foreign read_foreign(const ImportOptions& options) {
+  const std::string &file = options.file, bytes = read_file(file);
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && bytes[first] == '[') return foreign_nca(parse_distill_nca(bytes, file), options);
+  const EqxFile eqx = parse_eqx(bytes, file);
+  if (!pde::is_eqx_pde(eqx)) return foreign_nca(import_eqx_nca(eqx, file), options);
+  if (!options.kernels.empty() || !options.padding.empty() || !options.activation.empty())
+    throw Error(ExitCode::usage, file +
+                                     ": holds a PDE and says all about it; --kernels, --padding and --activation are "
+                                     "for automata");
+  pde::ImportedRda rda = pde::import_eqx_rda(eqx, file);
+  return {"eqx", std::move(rda.model), std::move(rda.params)};
+}
+
 int import_model(const ImportOptions& options, const GlobalOptions& global) {
-  const ImportedNca nca = read_foreign(options.file);
+  const Foreign foreign = read_foreign(options);
   Schema schema("import", "");
   schema.variant("model", registries<double>().systems.variants(), std::nullopt, "the system");
   Document document;
-  document.value = json{{"model", model_json(nca, options)}};
+  document.value = json{{"model", foreign.model}};
   for (const auto& assignment : global.sets) apply_override(schema, document, assignment);
   const Config model = validate_config(schema, document).at("model");
   const auto system = registries<double>().systems.create(model);
 
-  TensorFile out = nca.params;
+  TensorFile out = foreign.params;
   const std::string where = options.file;
   train::model_params<double>(out, system->param_layout(), where);  // that the tensors are exactly those of the model
   out.metadata["format"] = "morphogen.model";
@@ -92,10 +111,10 @@ int import_model(const ImportOptions& options, const GlobalOptions& global) {
   if (fs::exists(target) && !options.force)
     throw IoError(target.string() + ": exists already; --force replaces it, -o names another file");
   if (!global.dry_run) write_file(target, safetensors_bytes(out));
-  log::info("{}: {} model of {} parameters{}", target.string(), nca.format, system->param_layout().size(),
+  log::info("{}: {} model of {} parameters{}", target.string(), foreign.format, system->param_layout().size(),
             global.dry_run ? " (dry run: not written)" : "");
   std::cout << json{{"file", target.string()},
-                    {"format", nca.format},
+                    {"format", foreign.format},
                     {"parameters", system->param_layout().size()},
                     {"model", model.json()}}
                    .dump(2)

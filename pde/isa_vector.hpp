@@ -4,6 +4,10 @@
 
 #include "pde/net_activation.hpp"
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 /// Vectors of float or double of the instruction set that the including file is compiled for. Everything lives in namespace
 /// MG_ISA, so that no copy is linked in place of another.
 namespace mg::pde::MG_ISA {
@@ -87,8 +91,7 @@ using D = Vec<double>;
 
 inline F reciprocal(F x) {
 #if defined(__AVX512F__)
-  F r;
-  asm("vrcp14ps %1, %0" : "=v"(r) : "v"(x));
+  const F r = F(_mm512_maskz_rcp14_ps(0xFFFF, __m512(x)));
   return r * (splat(2.0F) - x * r);
 #else
   return splat(1.0F) / x;
@@ -112,19 +115,40 @@ inline F vexp(F x) {
   __builtin_memcpy(&scale, &power, sizeof scale);
   return (p * r * r + r + splat(1.0F)) * scale;
 }
-/// tanh x within one unit of the last place of 1, and relatively to 2e-7 near 0. `slope`, unless null, is 1 - tanh^2
-/// without the cancellation where tanh saturates.
+/// The nearest whole number, and 2 to the power of a whole number.
+inline F vround(F x) {
+#if defined(__AVX512F__)
+  return F(_mm512_maskz_roundscale_ps(0xFFFF, __m512(x), 0x08));
+#else
+  const F shift = splat(12582912.0F);
+  return (x + shift) - shift;
+#endif
+}
+inline F vpower(F n) {
+#if defined(__AVX512F__)
+  return F(_mm512_maskz_scalef_ps(0xFFFF, __m512(splat(1.0F)), __m512(n)));
+#else
+  return (F)((__builtin_convertvector(n, Int<float>) + 127) << 23);
+#endif
+}
+
+/// tanh x, relatively within 2e-7, as (1 - e) / (1 + e) with e = 2^(n + r) = e^(-2 |x|). 1 - e has no cancellation: near 0
+/// n = 0, and 2^r - 1 is a polynomial without constant term. `slope`, unless null, is 1 - tanh^2 = 4 e / (1 + e)^2.
 inline F vtanh(F x, F* slope = nullptr) {
-  const F one = splat(1.0F), s = x * x, a = x < F{} ? -x : x;
-  F p = splat(-5.70498872745e-3F);
-  p = p * s + splat(2.06390887954e-2F);
-  p = p * s + splat(-5.37397155531e-2F);
-  p = p * s + splat(1.33314442036e-1F);
-  p = p * s + splat(-3.33332819422e-1F);
-  const F near = p * s * x + x;
-  const F e = vexp(-(a + a)), r = reciprocal(one + e), far = (one - e) * r;
-  if (slope != nullptr) *slope = splat(4.0F) * e * r * r;
-  return a < splat(0.625F) ? near : x < F{} ? -far : far;
+  const F one = splat(1.0F);
+  const Int<float> sign = (Int<float>)x & (Int<float>{} - 0x7FFFFFFF - 1);
+  const F a = vmin(splat(40.0F), (F)((Int<float>)x ^ sign));
+  const F y = a * splat(-2.88539008177793F), n = vround(y), r = y - n, s = vpower(n);
+  F p = splat(1.535336188319500e-4F);
+  p = p * r + splat(1.339887440266574e-3F);
+  p = p * r + splat(9.618437357674640e-3F);
+  p = p * r + splat(5.550332471162809e-2F);
+  p = p * r + splat(2.402264791363012e-1F);
+  p = p * r + splat(6.931472028550421e-1F);
+  const F rest = s * (p * r);
+  const F inverse = reciprocal((one + s) + rest), t = ((one - s) - rest) * inverse;
+  if (slope != nullptr) *slope = splat(4.0F) * (s + rest) * inverse * inverse;
+  return (F)((Int<float>)t | sign);
 }
 
 /// Functions without a vector form, lane by lane.

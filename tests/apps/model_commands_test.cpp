@@ -8,6 +8,7 @@
 
 #include "core/png.hpp"
 #include "tests/support/environment.hpp"
+#include "tests/support/golden.hpp"
 #include "tests/support/subprocess.hpp"
 
 namespace mg {
@@ -164,6 +165,19 @@ TEST_F(ImportOracle, EquinoxFilesNeedTheirKernels) {
   EXPECT_EQ(run_morphogen({"import", source, "--kernels", "ID,GRAD,LPA", "-o", path("crab.safetensors")}).code, 3);
   EXPECT_FALSE(fs::exists(path("crab.safetensors")));
   EXPECT_EQ(run_morphogen({"import", source, "--kernels", "ID,GRAD,LAP", "-o", path("crab.safetensors")}).code, 0);
+}
+
+TEST_F(ModelCommands, ImportTakesStoredPdeSolvers) {
+  for (const auto& golden : test::golden_files("pde", "eqx_rda_heun_fixed")) {
+    std::string bytes;
+    for (const double v : test::load_golden(golden).values("eqx_bytes")) bytes += char(int(v));
+    std::ofstream(path("solver.eqx"), std::ios::binary) << bytes;
+    const auto imported = run_morphogen({"import", path("solver.eqx"), "-o", path("rda.safetensors"), "--force"});
+    ASSERT_EQ(imported.code, 0) << imported.err;
+    EXPECT_EQ(json::parse(imported.out)["model"]["type"], "rda");
+    EXPECT_EQ(json::parse(imported.out)["model"]["solver"]["dt"], 0.25);
+  }
+  EXPECT_EQ(run_morphogen({"import", path("solver.eqx"), "--kernels", "ID", "--force"}).code, 2);
 }
 
 }  // namespace
