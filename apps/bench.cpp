@@ -61,6 +61,7 @@ int bench(const GlobalOptions& global, const Choices& choices) {
   };
   bench_limits(options);
   if (choices.what == "nca") bench_nca(options);
+  if (choices.what == "pde") bench_pde(options);
   return 0;
 }
 
@@ -93,8 +94,11 @@ void bench_limits(const BenchOptions& options) {
 void add_bench(CLI::App& program, GlobalOptions& options, Action& action) {
   auto* command = program.add_subcommand("bench", "Measure speed beside what the hardware allows");
   const auto choices = std::make_shared<Choices>();
-  command->add_option("what", choices->what, "nca: the neural automaton; limits: the machine alone")
-      ->check(CLI::IsMember({"nca", "limits"}));
+  command
+      ->add_option("what", choices->what,
+                   "nca: the neural automaton; pde: Gray-Scott, a learned equation and their gradients; limits: the "
+                   "machine alone")
+      ->check(CLI::IsMember({"nca", "pde", "limits"}));
   command->add_option("--json", choices->file, "Also write one JSON object a line to this file")->type_name("FILE");
   command->add_option("--case", choices->part, "Only cases whose name contains TEXT")->type_name("TEXT");
   command->add_option("--repeats", choices->repeats, "Runs of each case; the best one counts")

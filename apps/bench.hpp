@@ -39,4 +39,10 @@ void bench_limits(const BenchOptions& options);
 /// regularisers.
 void bench_nca(const BenchOptions& options);
 
+/// Gray-Scott in single precision: fixed steps forwards, and the gradient of the solve with respect to initial state and
+/// parameters, all states stored or 24 of them. Small lattices stay in the caches, their limit is the FMA peak; the limit
+/// of 4096 x 4096 is a copy of the state, 16 bytes per cell and step. pde_rda_train_64x64x4_c4: the same for a learned
+/// equation with every term, a batch of 4.
+void bench_pde(const BenchOptions& options);
+
 }  // namespace mg::apps

@@ -20,7 +20,14 @@ struct Case {
   const char* solver;
   int side, steps;
   Work work;
+  const char* model = R"("type": "gray_scott")";
+  int batch = 1;
 };
+
+/// Every term; small parameters, so that the solve stays smooth.
+constexpr const char* kRda = R"("type": "rda", "channels": 4, "terms": ["reaction_pure", "advection", "diffusion"],
+  "init_scale": {"reaction": 0.1, "advection": 0.1, "diffusion": 0.1}, "zero_init": {"reaction": false,
+  "advection": false})";
 
 /// J = 0.5 |x_K|^2: its cotangent is the last state, so that the gradient of the solve is all the work.
 class LastState final : public train::Objective<float> {
@@ -44,19 +51,20 @@ class LastState final : public train::Objective<float> {
   Buffer<float> loss_;
 };
 
-std::unique_ptr<System<float>> gray_scott(const char* solver) {
+std::unique_ptr<System<float>> build(const Case& c) {
   Registry<System<float>> registry;
   pde::register_systems(registry);
   const Schema schema = Schema("bench", "").variant("model", registry.variants(), std::nullopt, "model");
   const std::string text =
-      std::string(R"({"model": {"type": "gray_scott", "solver": {"type": ")") + solver + R"(", "dt": 0.2}}})";
+      std::string(R"({"model": {)") + c.model + R"(, "solver": {"type": ")" + c.solver + R"(", "dt": 0.2}}})";
   return registry.create(validate_config(schema, parse_config(text, "bench")).at("model"));
 }
 
 /// A square of B in a lattice full of A, with ripples so that no two cells are equal.
-std::vector<float> spots(int side) {
+/// Every further pair of channels, and every sample, is the same.
+std::vector<float> spots(int side, std::size_t size) {
   const std::size_t plane = std::size_t(side) * std::size_t(side);
-  std::vector<float> x(2 * plane);
+  std::vector<float> x(std::max(size, 2 * plane));
   for (int i = 0; i < side; ++i)
     for (int j = 0; j < side; ++j) {
       const bool inside = std::abs(i - side / 2) < side / 8 && std::abs(j - side / 2) < side / 8;
@@ -64,6 +72,7 @@ std::vector<float> spots(int side) {
       x[at] = (inside ? 0.5F : 1.0F) - 0.01F * std::sin(0.3F * float(i) + 0.2F * float(j));
       x[plane + at] = (inside ? 0.25F : 0.0F) + 0.01F * std::cos(0.1F * float(i) - 0.4F * float(j));
     }
+  for (std::size_t i = 2 * plane; i < x.size(); ++i) x[i] = x[i - 2 * plane];
   return x;
 }
 
@@ -77,13 +86,13 @@ void run(const BenchOptions& options, const Case& c) {
   double peak = 0, copy = 0;
   machine(peak, copy);
   const Exec& exec = options.exec;
-  const auto system = gray_scott(c.solver);
+  const auto system = build(c);
   const Layout layout = system->state_layout({c.side, c.side});
   std::vector<float> host_params(system->param_layout().size());
   system->initialise(1, host_params);
-  Buffer<float> params(exec, host_params.size()), start(exec, layout.size());
+  Buffer<float> params(exec, host_params.size()), start(exec, layout.size() * std::size_t(c.batch));
   params.upload(host_params);
-  start.upload(spots(c.side));
+  start.upload(spots(c.side, start.size()));
   StepIndex index;
   index.h = 0.2;
   BenchLine line;
@@ -98,7 +107,7 @@ void run(const BenchOptions& options, const Case& c) {
           for (int k = 0; k < c.steps; ++k) {
             index.step = k, index.t = k * index.h;
             float* to = (k % 2 ? a : b).data();
-            system->step(exec, index, params.data(), {}, {from, &layout, 1}, {to, &layout, 1}, workspace);
+            system->step(exec, index, params.data(), {}, {from, &layout, c.batch}, {to, &layout, c.batch}, workspace);
             from = to;
           }
         },
@@ -107,28 +116,31 @@ void run(const BenchOptions& options, const Case& c) {
     LastState objective(exec);
     Buffer<float> params_bar(exec, params.size()), start_bar(exec, start.size());
     params_bar.zero();
-    train::Rollout<float> rollout(exec, *system, layout, 1);
-    const std::size_t bytes = layout.size() * sizeof(float);
+    train::Rollout<float> rollout(exec, *system, layout, c.batch);
+    const std::size_t bytes = start.size() * sizeof(float);
     const auto plan = c.work == Work::gradient ? train::plan_rollout(c.steps, bytes, 0, "store_all")
                                                : train::plan_rollout(c.steps, bytes, 24 * bytes, "revolve");
     time_work(
         options,
         [&] {
-          rollout.forward(params.data(), {}, {start.data(), &layout, 1}, index, plan, &objective);
-          rollout.backward(params.data(), {}, objective, params_bar.data(), {start_bar.data(), &layout, 1});
+          rollout.forward(params.data(), {}, {start.data(), &layout, c.batch}, index, plan, &objective);
+          rollout.backward(params.data(), {}, objective, params_bar.data(), {start_bar.data(), &layout, c.batch});
         },
         line);
   }
   machine(peak, copy);
   line.unit = "cell-steps/s";
-  line.rate = double(c.side) * c.side * c.steps / line.seconds;
+  line.rate = double(c.side) * c.side * c.batch * c.steps / line.seconds;
   // One evaluation has 9 + 9 additions and multiplications for the Laplacians and about 16 for the reaction; its adjoint
   // as many. Large lattices are bound by memory: two floats in and two out for each cell and step.
   const int evaluations = std::string(c.solver) == "heun" ? 2 : 1;
+  const auto* equation = dynamic_cast<const pde::PdeSystem<float>*>(system.get());
+  const double known = equation != nullptr ? equation->rhs().flop_per_cell() : 0;
+  const double flop = system->type() != "gray_scott" && known > 0 ? known : 34;
   if (c.side >= 2048)
     line.limit = copy / 16;
   else
-    line.limit = peak / (34.0 * evaluations * (c.work == Work::forward ? 1 : 3));
+    line.limit = peak / (flop * evaluations * (c.work == Work::forward ? 1 : 3));
   options.report(line);
 }
 
@@ -140,8 +152,9 @@ void bench_pde(const BenchOptions& options) {
                         Case{"pde_gray_scott_heun_256x256_gradient", "heun", 256, 200, Work::gradient},
                         Case{"pde_gray_scott_heun_256x256_checkpointed", "heun", 256, 200, Work::checkpointed},
                         Case{"pde_gray_scott_heun_64x64_gradient", "heun", 64, 200, Work::gradient},
-                        Case{"pde_gray_scott_euler_4096x4096", "euler", 4096, 8, Work::forward}})
-    run(options, c);
+                        Case{"pde_gray_scott_euler_4096x4096", "euler", 4096, 8, Work::forward},
+                        Case{"pde_rda_train_64x64x4_c4", "heun", 64, 200, Work::gradient, kRda, 4}})
+    if (options.wants(c.name)) run(options, c);
 }
 
 }  // namespace mg::apps
