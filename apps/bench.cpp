@@ -1,6 +1,5 @@
 #include "apps/bench.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -91,20 +90,18 @@ void bench_limits(const BenchOptions& options) {
        2.0 * (64 << 20));
 }
 
-void add_bench(CLI::App& program, GlobalOptions& options, Action& action) {
-  auto* command = program.add_subcommand("bench", "Measure speed beside what the hardware allows");
+void add_bench(Command& program, GlobalOptions& options) {
+  Command command = program.subcommand("bench", "Measure speed beside what the hardware allows");
   const auto choices = std::make_shared<Choices>();
   command
-      ->add_option("what", choices->what,
-                   "nca: the neural automaton; pde: Gray-Scott, a learned equation and their gradients; limits: the "
-                   "machine alone")
-      ->check(CLI::IsMember({"nca", "pde", "limits"}));
-  command->add_option("--json", choices->file, "Also write one JSON object a line to this file")->type_name("FILE");
-  command->add_option("--case", choices->part, "Only cases whose name contains TEXT")->type_name("TEXT");
-  command->add_option("--repeats", choices->repeats, "Runs of each case; the best one counts")
-      ->check(CLI::Range(1, 1000));
-  command->callback(
-      [&options, &action, choices] { action = [&options, choices] { return bench(options, *choices); }; });
+      .option("what", choices->what,
+              "nca: the neural automaton; pde: Gray-Scott, a learned equation and their gradients; limits: the "
+              "machine alone")
+      .one_of({"nca", "pde", "limits"});
+  command.option("--json", choices->file, "Also write one JSON object a line to this file").type("FILE");
+  command.option("--case", choices->part, "Only cases whose name contains TEXT").type("TEXT");
+  command.option("--repeats", choices->repeats, "Runs of each case; the best one counts").range(1, 1000);
+  command.action([&options, choices] { return bench(options, *choices); });
 }
 
 }  // namespace mg::apps

@@ -1,24 +1,20 @@
 #pragma once
-#include "apps/options.hpp"
-
-namespace CLI {
-class App;
-}
+#include "apps/command.hpp"
 
 namespace mg::apps {
 
-/// Each adds one subcommand to the program: its options, and a callback that sets `action` when it was chosen. One file
-/// per subcommand, apps/<name>.cpp. The action runs after the whole command line is parsed and checked.
-void add_bench(CLI::App& program, GlobalOptions& options, Action& action);
-void add_config(CLI::App& program, GlobalOptions& options, Action& action);
-void add_eval(CLI::App& program, GlobalOptions& options, Action& action);
-void add_run(CLI::App& program, GlobalOptions& options, Action& action);
-void add_gradcheck(CLI::App& program, GlobalOptions& options, Action& action);
-void add_doctor(CLI::App& program, GlobalOptions& options, Action& action);
-void add_import(CLI::App& program, GlobalOptions& options, Action& action);
-void add_list(CLI::App& program, GlobalOptions& options, Action& action);
-void add_simulate(CLI::App& program, GlobalOptions& options, Action& action);
-void add_train(CLI::App& program, GlobalOptions& options, Action& action);
-void add_version(CLI::App& program, GlobalOptions& options, Action& action);
+/// Each adds one subcommand to the program: its options and what it does (Command::action). One file per subcommand,
+/// apps/<name>.cpp.
+void add_bench(Command& program, GlobalOptions& options);
+void add_config(Command& program, GlobalOptions& options);
+void add_eval(Command& program, GlobalOptions& options);
+void add_run(Command& program, GlobalOptions& options);
+void add_gradcheck(Command& program, GlobalOptions& options);
+void add_doctor(Command& program, GlobalOptions& options);
+void add_import(Command& program, GlobalOptions& options);
+void add_list(Command& program, GlobalOptions& options);
+void add_simulate(Command& program, GlobalOptions& options);
+void add_train(Command& program, GlobalOptions& options);
+void add_version(Command& program, GlobalOptions& options);
 
 }  // namespace mg::apps

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
@@ -89,51 +88,43 @@ std::string docs_of(const std::string& path) {
 
 }  // namespace
 
-void add_config(CLI::App& program, GlobalOptions& options, Action& action) {
-  CLI::App* config = program.add_subcommand("config", "Show, check and document configurations");
-  config->require_subcommand(1);
+void add_config(Command& program, GlobalOptions& options) {
+  Command config = program.subcommand("config", "Show, check and document configurations");
+  config.require_subcommand();
   auto file = std::make_shared<std::string>();
   auto path = std::make_shared<std::string>();
   auto markdown = std::make_shared<bool>(false);
 
-  CLI::App* show = config->add_subcommand("show", "Print a configuration with every default filled in");
-  show->add_option("FILE", *file, "Configuration")->required();
-  show->callback([&, file] {
-    action = [&, file] {
-      std::cout << resolved_text(root_schema(), load_root_config(*file, options).json());
-      return 0;
-    };
+  Command show = config.subcommand("show", "Print a configuration with every default filled in");
+  show.option("FILE", *file, "Configuration").required();
+  show.action([&, file] {
+    std::cout << resolved_text(root_schema(), load_root_config(*file, options).json());
+    return 0;
   });
 
-  CLI::App* validate = config->add_subcommand("validate", "Check a configuration; prints nothing on stdout");
-  validate->add_option("FILE", *file, "Configuration")->required();
-  validate->callback([&, file] {
-    action = [&, file] {
-      load_root_config(*file, options);
-      log::info("{}: valid", *file);
-      return 0;
-    };
+  Command validate = config.subcommand("validate", "Check a configuration; prints nothing on stdout");
+  validate.option("FILE", *file, "Configuration").required();
+  validate.action([&, file] {
+    load_root_config(*file, options);
+    log::info("{}: valid", *file);
+    return 0;
   });
 
-  CLI::App* schema = config->add_subcommand("schema", "Print the JSON Schema of configurations");
-  schema->add_flag("--markdown", *markdown, "Print the reference page docs/config.md instead");
-  schema->callback([&action, markdown] {
-    action = [markdown] {
-      if (*markdown)
-        std::cout << kIntroduction << markdown_reference(root_schema());
-      else
-        std::cout << json_schema(root_schema()).dump(2) << "\n";
-      return 0;
-    };
+  Command schema = config.subcommand("schema", "Print the JSON Schema of configurations");
+  schema.flag("--markdown", *markdown, "Print the reference page docs/config.md instead");
+  schema.action([markdown] {
+    if (*markdown)
+      std::cout << kIntroduction << markdown_reference(root_schema());
+    else
+      std::cout << json_schema(root_schema()).dump(2) << "\n";
+    return 0;
   });
 
-  CLI::App* docs = config->add_subcommand("docs", "Explain the keys of a configuration");
-  docs->add_option("PATH", *path, "A key, such as train or model.nca; none for the top level");
-  docs->callback([&action, path] {
-    action = [path] {
-      std::cout << docs_of(*path);
-      return 0;
-    };
+  Command docs = config.subcommand("docs", "Explain the keys of a configuration");
+  docs.option("PATH", *path, "A key, such as train or model.nca; none for the top level");
+  docs.action([path] {
+    std::cout << docs_of(*path);
+    return 0;
   });
 }
 

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -124,19 +123,17 @@ void print(const ordered_json& r) {
 
 }  // namespace
 
-void add_doctor(CLI::App& program, GlobalOptions&, Action& action) {
-  CLI::App* command = program.add_subcommand("doctor", "Tell what this machine offers and what is missing");
+void add_doctor(Command& program, GlobalOptions&) {
+  Command command = program.subcommand("doctor", "Tell what this machine offers and what is missing");
   auto as_json = std::make_shared<bool>(false);
-  command->add_flag("--json", *as_json, "As one JSON object");
-  command->callback([as_json, &action] {
-    action = [as_json] {
-      const auto report = diagnose();
-      if (*as_json)
-        std::cout << report.dump(2) << "\n";
-      else
-        print(report);
-      return 0;
-    };
+  command.flag("--json", *as_json, "As one JSON object");
+  command.action([as_json] {
+    const auto report = diagnose();
+    if (*as_json)
+      std::cout << report.dump(2) << "\n";
+    else
+      print(report);
+    return 0;
   });
 }
 

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -159,33 +158,30 @@ int evaluate(const EvalOptions& options, const GlobalOptions& global, const Mode
 
 }  // namespace
 
-void add_eval(CLI::App& program, GlobalOptions& global, Action& action) {
-  CLI::App* command = program.add_subcommand(
+void add_eval(Command& program, GlobalOptions& global) {
+  Command command = program.subcommand(
       "eval", "Measure a model: distance to its targets, over long times, and after damage; one JSON object on stdout");
   auto o = std::make_shared<EvalOptions>();
-  command->add_option("MODEL", o->model, "Run directory, checkpoint, model file or configuration")->required();
-  command->add_option("--config", o->config, "Configuration that names the targets, for a bare model file");
-  command->add_option("--samples", o->samples, "Runs with different random numbers (default 4)")->type_name("N");
-  command->add_option("--sample", o->sample, "Which trajectory of the data (default 0)")->type_name("N");
-  command->add_option("--steps", o->steps, "Steps between frames (default: as in training)")->type_name("N");
-  command->add_option("--until", o->until, "How long persistence is followed (default 1000)")->type_name("N");
-  command->add_option("--recovery", o->recovery, "Steps after the damage (default 200)")->type_name("N");
-  command->add_option("--damage", o->damage, "What is erased: disc, lower, upper, left, right (default lower)")
-      ->type_name("KIND");
-  command->callback([o, &global, &action] {
-    action = [o, &global] {
-      if (o->samples < 1 || o->samples > 4096 || o->sample < 0 || o->steps < 0 || o->until < 1 || o->recovery < 10 ||
-          o->until > 1000000 || o->recovery > 1000000)
-        throw Error(ExitCode::usage,
-                    "--samples 1 to 4096, --sample and --steps at least 0, --until 1 to 1000000, "
-                    "--recovery 10 to 1000000");
-      o->damage = parse_damage("0:" + o->damage).kind;
-      const ModelSource source = find_model(o->model, o->config, global);
-      if (!source.experiment || !source.experiment->has("data"))
-        throw Error(ExitCode::usage,
-                    o->model + ": no targets are named; give a configuration that has \"data\" with --config");
-      return source.precision == "f64" ? evaluate<double>(*o, global, source) : evaluate<float>(*o, global, source);
-    };
+  command.option("MODEL", o->model, "Run directory, checkpoint, model file or configuration").required();
+  command.option("--config", o->config, "Configuration that names the targets, for a bare model file");
+  command.option("--samples", o->samples, "Runs with different random numbers (default 4)").type("N");
+  command.option("--sample", o->sample, "Which trajectory of the data (default 0)").type("N");
+  command.option("--steps", o->steps, "Steps between frames (default: as in training)").type("N");
+  command.option("--until", o->until, "How long persistence is followed (default 1000)").type("N");
+  command.option("--recovery", o->recovery, "Steps after the damage (default 200)").type("N");
+  command.option("--damage", o->damage, "What is erased: disc, lower, upper, left, right (default lower)").type("KIND");
+  command.action([o, &global] {
+    if (o->samples < 1 || o->samples > 4096 || o->sample < 0 || o->steps < 0 || o->until < 1 || o->recovery < 10 ||
+        o->until > 1000000 || o->recovery > 1000000)
+      throw Error(ExitCode::usage,
+                  "--samples 1 to 4096, --sample and --steps at least 0, --until 1 to 1000000, "
+                  "--recovery 10 to 1000000");
+    o->damage = parse_damage("0:" + o->damage).kind;
+    const ModelSource source = find_model(o->model, o->config, global);
+    if (!source.experiment || !source.experiment->has("data"))
+      throw Error(ExitCode::usage,
+                  o->model + ": no targets are named; give a configuration that has \"data\" with --config");
+    return source.precision == "f64" ? evaluate<double>(*o, global, source) : evaluate<float>(*o, global, source);
   });
 }
 

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -227,21 +226,19 @@ int gradcheck(const std::string& file, int steps, bool as_json, const GlobalOpti
 
 }  // namespace
 
-void add_gradcheck(CLI::App& program, GlobalOptions& global, Action& action) {
-  CLI::App* command = program.add_subcommand(
+void add_gradcheck(Command& program, GlobalOptions& global) {
+  Command command = program.subcommand(
       "gradcheck",
       "Check the gradients of a configuration's model and objective in double precision; exit code 1 when wrong");
   auto file = std::make_shared<std::string>();
   auto steps = std::make_shared<int>(4);
   auto as_json = std::make_shared<bool>(false);
-  command->add_option("CONFIG", *file, "Configuration")->required();
-  command->add_option("--steps", *steps, "Steps of the rollout (default 4; 0: as in training)")->type_name("N");
-  command->add_flag("--json", *as_json, "As one JSON object");
-  command->callback([=, &global, &action] {
-    action = [=, &global] {
-      if (*steps < 0 || *steps > 100000) throw Error(ExitCode::usage, "--steps: expected 0 to 100000");
-      return gradcheck(*file, *steps, *as_json, global);
-    };
+  command.option("CONFIG", *file, "Configuration").required();
+  command.option("--steps", *steps, "Steps of the rollout (default 4; 0: as in training)").type("N");
+  command.flag("--json", *as_json, "As one JSON object");
+  command.action([=, &global] {
+    if (*steps < 0 || *steps > 100000) throw Error(ExitCode::usage, "--steps: expected 0 to 100000");
+    return gradcheck(*file, *steps, *as_json, global);
   });
 }
 

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -124,20 +123,17 @@ int import_model(const ImportOptions& options, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_import(CLI::App& program, GlobalOptions& global, Action& action) {
-  CLI::App* command = program.add_subcommand(
+void add_import(Command& program, GlobalOptions& global) {
+  Command command = program.subcommand(
       "import", "Turn a model of another project (.eqx, Growing-NCA JSON) into a model file that run and eval take");
   auto options = std::make_shared<ImportOptions>();
-  command->add_option("FILE", options->file, "The file of the other project")->required();
-  command->add_option("-o,--output", options->output,
-                      "Model file to write; default: FILE's name with .safetensors, here");
-  command->add_option("--kernels", options->kernels,
-                      "What the model perceives, as in ID,GRAD,LAP (.eqx files do not say)");
-  command->add_option("--padding", options->padding, "ZEROS, REFLECT, REPLICATE or CIRCULAR (.eqx files do not say)");
-  command->add_option("--activation", options->activation, "Nonlinearity of the hidden layer (.eqx files do not say)");
-  command->add_flag("--force", options->force, "Replace an existing model file");
-  command->callback(
-      [options, &global, &action] { action = [options, &global] { return import_model(*options, global); }; });
+  command.option("FILE", options->file, "The file of the other project").required();
+  command.option("-o,--output", options->output, "Model file to write; default: FILE's name with .safetensors, here");
+  command.option("--kernels", options->kernels, "What the model perceives, as in ID,GRAD,LAP (.eqx files do not say)");
+  command.option("--padding", options->padding, "ZEROS, REFLECT, REPLICATE or CIRCULAR (.eqx files do not say)");
+  command.option("--activation", options->activation, "Nonlinearity of the hidden layer (.eqx files do not say)");
+  command.flag("--force", options->force, "Replace an existing model file");
+  command.action([options, &global] { return import_model(*options, global); });
 }
 
 }  // namespace mg::apps

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -8,9 +7,9 @@
 #include "apps/root_schema.hpp"
 #include "core/error.hpp"
 #include "core/fft.hpp"
-#include "train/loss.hpp"
 #include "core/schema_export.hpp"
 #include "core/suggest.hpp"
+#include "train/loss.hpp"
 
 namespace mg::apps {
 
@@ -81,14 +80,13 @@ int list(const std::string& wanted, bool as_json) {
 
 }  // namespace
 
-void add_list(CLI::App& program, GlobalOptions&, Action& action) {
-  CLI::App* command =
-      program.add_subcommand("list", "List models, losses, optimisers, ... that a configuration can name");
+void add_list(Command& program, GlobalOptions&) {
+  Command command = program.subcommand("list", "List models, losses, optimisers, ... that a configuration can name");
   auto kind = std::make_shared<std::string>();
   auto as_json = std::make_shared<bool>(false);
-  command->add_option("KIND", *kind, "Only this place of the configuration, such as model, with all options");
-  command->add_flag("--json", *as_json, "As JSON");
-  command->callback([=, &action] { action = [=] { return list(*kind, *as_json); }; });
+  command.option("KIND", *kind, "Only this place of the configuration, such as model, with all options");
+  command.flag("--json", *as_json, "As JSON");
+  command.action([=] { return list(*kind, *as_json); });
 }
 
 }  // namespace mg::apps

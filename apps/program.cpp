@@ -120,17 +120,18 @@ int parse_and_run(const std::vector<std::string>& arguments) {
   app.require_subcommand(1);
   app.fallthrough();
   add_global_options(app, options);
-  add_train(app, options, action);
-  add_run(app, options, action);
-  add_simulate(app, options, action);
-  add_eval(app, options, action);
-  add_gradcheck(app, options, action);
-  add_import(app, options, action);
-  add_bench(app, options, action);
-  add_config(app, options, action);
-  add_list(app, options, action);
-  add_doctor(app, options, action);
-  add_version(app, options, action);
+  Command program(app, action);
+  add_train(program, options);
+  add_run(program, options);
+  add_simulate(program, options);
+  add_eval(program, options);
+  add_gradcheck(program, options);
+  add_import(program, options);
+  add_bench(program, options);
+  add_config(program, options);
+  add_list(program, options);
+  add_doctor(program, options);
+  add_version(program, options);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::Success& help) {

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -206,46 +205,34 @@ int run_any(RunOptions o, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_run(CLI::App& program, GlobalOptions& global, Action& action) {
-  CLI::App* command = program.add_subcommand("run", "Let a model run: pictures, animation or numbers");
+void add_run(Command& program, GlobalOptions& global) {
+  Command command = program.subcommand("run", "Let a model run: pictures, animation or numbers");
   auto o = std::make_shared<RunOptions>();
-  command->add_option("MODEL", o->model, "Run directory, checkpoint, model file or configuration")->required();
-  command
-      ->add_option("-o,--output", o->outputs,
-                   "Where to: .png, .gif or .npz; of a model that runs over times also a folder for everything "
-                   "(default runs/NAME-TIME-HASH); repeatable")
-      ->allow_extra_args(false)
-      ->take_all();
-  command->add_option("--steps", o->steps, "Steps to run (default 200)")->type_name("N")->check(CLI::NonNegativeNumber);
-  command->add_option("--until", o->until, "Last time, in place of the times of the configuration")->type_name("TIME");
-  command->add_option("--frames", o->frames, "States up to --until (default 101)")->type_name("N");
-  command->add_option("--channels", o->channels, "Channels that pictures of fields show (default: the first four)")
-      ->delimiter(',')
-      ->type_name("C,C");
-  command->add_option("--map", o->map, "Colours of fields: viridis, magma, grey or diverging")
-      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kColourMapNames), std::end(kColourMapNames))));
-  command->add_option("--range", o->range, "Values at the ends of the colours (default: smallest and largest)")
-      ->type_name("LOW:HIGH");
-  command->add_option("--size", o->size, "Lattice, as in 96 or 64x128; the start lies in its middle")->type_name("HxW");
-  command
-      ->add_option("--damage", o->damages,
-                   "Erase a region before step N: N:disc, lower, upper, left, right; repeatable")
-      ->type_name("N[:KIND]")
-      ->allow_extra_args(false)
-      ->take_all();
-  command->add_option("--every", o->every, "Steps between frames of .gif and .npz (default: 100 frames)")
-      ->type_name("N");
-  command->add_option("--zoom", o->zoom, "Pixels per cell (default 4; of fields: as fits)")->type_name("N");
-  command->add_option("--sample", o->sample, "Which trajectory of the data to start from (default 0)")->type_name("N");
-  command->add_option("--config", o->config, "Configuration to take data and model from, for a bare model file");
-  command->add_flag("--hidden", o->hidden, "Pictures of the hidden channels");
-  command->callback([o, &global, &action] {
-    action = [o, &global] {
-      if (o->every < 0 || o->sample < 0 || o->zoom < 0 || o->zoom > 64 || o->frames < 2 || o->frames > 1000000)
-        throw Error(ExitCode::usage,
-                    "--every and --sample are at least 0, --zoom is 1 to 64, --frames is 2 to 1000000");
-      return run_any(*o, global);
-    };
+  command.option("MODEL", o->model, "Run directory, checkpoint, model file or configuration").required();
+  command.option("-o,--output", o->outputs,
+                 "Where to: .png, .gif or .npz; of a model that runs over times also a folder for everything "
+                 "(default runs/NAME-TIME-HASH); repeatable");
+  command.option("--steps", o->steps, "Steps to run (default 200)").type("N").range(0, 1 << 30);
+  command.option("--until", o->until, "Last time, in place of the times of the configuration").type("TIME");
+  command.option("--frames", o->frames, "States up to --until (default 101)").type("N");
+  command.option("--channels", o->channels, "Channels that pictures of fields show (default: the first four)")
+      .type("C,C");
+  command.option("--map", o->map, "Colours of fields: viridis, magma, grey or diverging")
+      .one_of({std::begin(kColourMapNames), std::end(kColourMapNames)});
+  command.option("--range", o->range, "Values at the ends of the colours (default: smallest and largest)")
+      .type("LOW:HIGH");
+  command.option("--size", o->size, "Lattice, as in 96 or 64x128; the start lies in its middle").type("HxW");
+  command.option("--damage", o->damages, "Erase a region before step N: N:disc, lower, upper, left, right; repeatable")
+      .type("N[:KIND]");
+  command.option("--every", o->every, "Steps between frames of .gif and .npz (default: 100 frames)").type("N");
+  command.option("--zoom", o->zoom, "Pixels per cell (default 4; of fields: as fits)").type("N");
+  command.option("--sample", o->sample, "Which trajectory of the data to start from (default 0)").type("N");
+  command.option("--config", o->config, "Configuration to take data and model from, for a bare model file");
+  command.flag("--hidden", o->hidden, "Pictures of the hidden channels");
+  command.action([o, &global] {
+    if (o->every < 0 || o->sample < 0 || o->zoom < 0 || o->zoom > 64 || o->frames < 2 || o->frames > 1000000)
+      throw Error(ExitCode::usage, "--every and --sample are at least 0, --zoom is 1 to 64, --frames is 2 to 1000000");
+    return run_any(*o, global);
   });
 }
 

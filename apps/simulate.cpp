@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -64,26 +63,24 @@ int simulate(const SimulateOptions& options, const GlobalOptions& global, const 
 
 }  // namespace
 
-void add_simulate(CLI::App& program, GlobalOptions& global, Action& action) {
-  CLI::App* command = program.add_subcommand(
+void add_simulate(Command& program, GlobalOptions& global) {
+  Command command = program.subcommand(
       "simulate",
       "Write the trajectories of a model as numbers: \"states\" (B, T, C, h, w) and \"times\" in an .npz file");
   auto o = std::make_shared<SimulateOptions>();
-  command->add_option("MODEL", o->model, "Configuration, run directory, checkpoint or model file")->required();
-  command->add_option("-o,--output", o->output, "The .npz file")->required();
-  command->add_option("--until", o->until, "Last time, in place of the times of the configuration")->type_name("TIME");
-  command->add_option("--frames", o->frames, "States up to --until (default 101)")->type_name("N");
-  command->add_option("--samples", o->samples, "Trajectories (default: as \"start\" or the data have)")->type_name("N");
-  command->add_option("--config", o->config, "Configuration to take start and times from, for a bare model file");
-  command->callback([o, &global, &action] {
-    action = [o, &global] {
-      if (o->frames < 2 || o->frames > 1000000 || o->samples < 0)
-        throw Error(ExitCode::usage, "--frames 2 to 1000000, --samples at least 0");
-      if (std::filesystem::path(o->output).extension() != ".npz")
-        throw Error(ExitCode::usage, "-o " + o->output + ": expected a name that ends in .npz");
-      const ModelSource source = find_model(o->model, o->config, global);
-      return source.precision == "f64" ? simulate<double>(*o, global, source) : simulate<float>(*o, global, source);
-    };
+  command.option("MODEL", o->model, "Configuration, run directory, checkpoint or model file").required();
+  command.option("-o,--output", o->output, "The .npz file").required();
+  command.option("--until", o->until, "Last time, in place of the times of the configuration").type("TIME");
+  command.option("--frames", o->frames, "States up to --until (default 101)").type("N");
+  command.option("--samples", o->samples, "Trajectories (default: as \"start\" or the data have)").type("N");
+  command.option("--config", o->config, "Configuration to take start and times from, for a bare model file");
+  command.action([o, &global] {
+    if (o->frames < 2 || o->frames > 1000000 || o->samples < 0)
+      throw Error(ExitCode::usage, "--frames 2 to 1000000, --samples at least 0");
+    if (std::filesystem::path(o->output).extension() != ".npz")
+      throw Error(ExitCode::usage, "-o " + o->output + ": expected a name that ends in .npz");
+    const ModelSource source = find_model(o->model, o->config, global);
+    return source.precision == "f64" ? simulate<double>(*o, global, source) : simulate<float>(*o, global, source);
   });
 }
 

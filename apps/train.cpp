@@ -1,6 +1,5 @@
 #include <spdlog/sinks/basic_file_sink.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
@@ -200,24 +199,21 @@ int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& o
 
 }  // namespace
 
-void add_train(CLI::App& program, GlobalOptions& options, Action& action) {
+void add_train(Command& program, GlobalOptions& options) {
   auto a = std::make_shared<TrainArguments>();
-  CLI::App* command = program.add_subcommand("train", "Train the system that a configuration describes");
-  command->add_option("CONFIG", a->config, "Configuration")->required();
-  command->add_option("--run-dir", a->run_dir, "Where everything is written; default runs/NAME-TIME-HASH")
-      ->type_name("DIR");
+  Command command = program.subcommand("train", "Train the system that a configuration describes");
+  command.option("CONFIG", a->config, "Configuration").required();
+  command.option("--run-dir", a->run_dir, "Where everything is written; default runs/NAME-TIME-HASH").type("DIR");
   command
-      ->add_option("--resume", a->resume,
-                   "auto: go on with the run in --run-dir if there is one; never: it must not be there; or the path "
-                   "of a run directory to go on with, or of a checkpoint that a new run starts from")
-      ->type_name("auto|never|PATH");
-  command->add_flag("--overwrite", a->overwrite, "Replace the run in --run-dir");
-  command->callback([&, a] {
-    action = [&, a] {
-      const Config root = load_root_config(a->config, options);
-      return root.get<std::string>("precision") == "f64" ? train_as<double>(root, *a, options)
-                                                         : train_as<float>(root, *a, options);
-    };
+      .option("--resume", a->resume,
+              "auto: go on with the run in --run-dir if there is one; never: it must not be there; or the path "
+              "of a run directory to go on with, or of a checkpoint that a new run starts from")
+      .type("auto|never|PATH");
+  command.flag("--overwrite", a->overwrite, "Replace the run in --run-dir");
+  command.action([&, a] {
+    const Config root = load_root_config(a->config, options);
+    return root.get<std::string>("precision") == "f64" ? train_as<double>(root, *a, options)
+                                                       : train_as<float>(root, *a, options);
   });
 }
 

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,18 +7,16 @@
 
 namespace mg::apps {
 
-void add_version(CLI::App& program, GlobalOptions&, Action& action) {
-  CLI::App* command = program.add_subcommand("version", "Print version and build");
+void add_version(Command& program, GlobalOptions&) {
+  Command command = program.subcommand("version", "Print version and build");
   auto as_json = std::make_shared<bool>(false);
-  command->add_flag("--json", *as_json, "As one JSON object");
-  command->callback([as_json, &action] {
-    action = [as_json] {
-      if (*as_json)
-        std::cout << build_info().dump(2) << "\n";
-      else
-        std::cout << version_line() << "\n";
-      return 0;
-    };
+  command.flag("--json", *as_json, "As one JSON object");
+  command.action([as_json] {
+    if (*as_json)
+      std::cout << build_info().dump(2) << "\n";
+    else
+      std::cout << version_line() << "\n";
+    return 0;
   });
 }
 

@@ -94,7 +94,8 @@ PoolBatch PoolAugmenter<T>::batch(std::int64_t iteration) const {
   b.damaged = options_.regime == Regime::regenerating ? options_.damage : 0;
   b.stream = {seed_, RandomPurpose::circle, std::uint32_t(iteration), 0, 0};
   if (options_.regime == Regime::growing)
-    for (int k = 0; k < options_.batch; ++k) b.slots[k] = k % trajectories_;  // nothing comes back: the seeds are all the pool
+    for (int k = 0; k < options_.batch; ++k)
+      b.slots[k] = k % trajectories_;  // nothing comes back: the seeds are all the pool
   else
     draw_slots(iteration, b.slots);
   return b;

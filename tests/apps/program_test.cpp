@@ -43,6 +43,8 @@ TEST_F(Program, MistypedCommandLinesAreUsageErrors) {
          "--backend: expected auto, host, cuda or check, got \"cdua\"; did you mean \"cuda\"?");
   expect({"--threads", "-1", "version"}, "--threads: expected 0 to 1024, got \"-1\"");
   expect({"config", "show"}, "FILE is required");
+  expect({"bench", "--repeats", "0"}, "--repeats: expected 1 to 1000, got \"0\"");
+  EXPECT_EQ(run_morphogen({"bench", "nva"}).err.find("error: what: expected one of nca, "), 0u);
   EXPECT_EQ(
       run_morphogen({"versoin"}).err.find("error: unknown subcommand 'versoin'; did you mean \"version\"? (one of "),
       0u);
