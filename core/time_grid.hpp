@@ -17,11 +17,18 @@ struct SavePoint {
   bool exact = true;
 };
 
+/// What finding a grid took: 0 for fixed steps.
+struct StepStatistics {
+  long long accepted = 0, rejected = 0;
+  long long evaluations = 0;  ///< of the right-hand side
+};
+
 /// The steps a rollout takes and the states it is asked for, in order of time. Adaptive solvers record it, so that replay
 /// and adjoint see the same numbers.
 struct TimeGrid {
   std::vector<TimeStep> steps;
   std::vector<SavePoint> saves;
+  StepStatistics statistics = {};
 };
 
 }  // namespace mg

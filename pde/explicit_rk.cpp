@@ -1,6 +1,13 @@
 #include "pde/explicit_rk.hpp"
 
+#include <algorithm>
 #include <stdexcept>
+
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/not_finite.hpp"
+#include "pde/adaptive.hpp"
+#include "pde/spectral_radius.hpp"
 
 namespace mg::pde {
 
@@ -22,6 +29,9 @@ struct StepCall {
         at{exec, step.t, params, conditions, &workspace},
         shape(state.field().shape),
         size(state.size()) {}
+  /// The same at another step.
+  StepCall(const Tableau& scheme, const StepIndex& step, const StepCall& call)
+      : tableau(scheme), index(step), at(call.at), shape(call.shape), size(call.size) {}
 
   RhsContext<T> stage(int i) const {
     RhsContext<T> context = at;
@@ -136,15 +146,143 @@ TapBars<T> pull_taps(const StepCall<T>& call, const T* next_bar, std::span<const
 
 template <class T>
 ExplicitRk<T>::ExplicitRk(const Tableau& tableau, Stepping stepping)
-    : tableau_(tableau), stepping_(std::move(stepping)) {
+    : tableau_(tableau), stepping_(std::move(stepping)), stability_limit_(real_stability_limit(tableau)) {
   if (stepping_.adaptive && !tableau_.has_error)
     throw std::invalid_argument(std::string(tableau_.name) + " has no error estimate to adapt its steps by");
 }
 
+/// Leads a scheme through adaptive steps: state, trial and slopes in the workspace.
 template <class T>
-TimeGrid ExplicitRk<T>::time_grid(const Rhs<T>&, const Exec&, const StepIndex& index, const T*, ConstStateView<T>,
-                                  ConstStateView<T>, std::span<const double> save_times, Workspace&) const {
-  return fixed_grid(stepping_, index.t, save_times, tableau_.dense != Tableau::Dense::dopri8);
+class ExplicitTrial {
+ public:
+  ExplicitTrial(const Tableau& tableau, const Rhs<T>& rhs, const StepControl& control, const StepCall<T>& call,
+                ConstStateView<T> state)
+      : tableau_(tableau), rhs_(rhs), control_(control), call_(call), layout_(state.layout), batch_(state.batch) {
+    const Exec& exec = call.at.exec;
+    T* const memory = call.at.workspace->template get<T>(exec, "rk.trial", std::size_t(tableau.stages + 5) * call.size);
+    T** const arrays[] = {&now_, &next_, &error_, &argument_[0], &argument_[1]};
+    for (int k = 0; k < 5; ++k) *arrays[k] = memory + std::size_t(k) * call.size;
+    for (int i = 0; i < tableau.stages; ++i) slopes_[i] = memory + std::size_t(i + 5) * call.size;
+    copy_bytes(exec, now_, exec.backend, state.data, exec.backend, call.size * sizeof(T));
+  }
+  long long evaluations() const { return evaluations_; }
+
+  /// err and y1 of a step from where it stands.
+  ErrorMeasure attempt(const TimeStep& step) {
+    StepIndex index;
+    index.t = step.t;
+    index.h = step.h;
+    const StepCall<T> call(tableau_, index, call_);
+    const int last = tableau_.stages_of_next() - 1;
+    const T* argument = now_;
+    int i = 0;
+    if (first_known_) {
+      Combination<T> sum = call.sum_of_slopes(last == 0 ? next_ : argument_[0], now_,
+                                              last == 0 ? tableau_.b : tableau_.a[1], 0, slopes_);
+      sum.add(sum.r_weight, slopes_[0]);
+      sum.r_weight = 0;
+      argument = sum.out;
+      write_combinations<T>(call.at.exec, Combinations<T>(sum), nullptr, call.size);
+      i = 1;
+    }
+    for (; i <= last; ++i) {
+      T* const out = i == last ? next_ : argument_[i % 2];
+      const double* const weights = i == last ? tableau_.b : tableau_.a[i + 1];
+      Combinations<T> sums(call.sum_of_slopes(out, now_, weights, i, slopes_));
+      if (i == tableau_.stages - 1) sums = {sums.sum[0], call.sum_of_slopes(error_, nullptr, tableau_.e, i, slopes_)};
+      evaluate(call.stage(i), argument, slopes_[i], sums);
+      argument = out;
+    }
+    if (tableau_.last_is_next)
+      evaluate(call.stage(last + 1), next_, slopes_[last + 1],
+               Combinations<T>(call.sum_of_slopes(error_, nullptr, tableau_.e, last + 1, slopes_)));
+    first_known_ = true;
+    return error_norm<T>(call.at.exec, control_, call.shape, error_, now_, next_, *call.at.workspace);
+  }
+  void accept() {
+    std::swap(now_, next_);
+    first_known_ = tableau_.last_is_next;
+    if (first_known_) std::swap(slopes_[0], slopes_[tableau_.stages - 1]);
+  }
+  /// What is not finite: the state, its slope, or else the end of the trial.
+  std::string describe() const {
+    for (const T* x : {now_, slopes_[0], next_}) {
+      const std::string place = describe_not_finite<T>(call_.at.exec, {x, layout_, batch_});
+      if (!place.empty()) return (x == slopes_[0] ? "the slope at " : "") + place;
+    }
+    return "";
+  }
+
+  double first_step() {
+    const auto norm = [&](const T* x) {
+      return error_norm<T>(call_.at.exec, control_, call_.shape, x, now_, now_, *call_.at.workspace).norm;
+    };
+    evaluate(call_.at, now_, slopes_[0], {});
+    first_known_ = true;
+    return starting_step(norm(now_), norm(slopes_[0]), tableau_.order, [&](double h) {
+      Combination<T> ahead;
+      ahead.out = argument_[0];
+      ahead.base = now_;
+      ahead.add(T(h), slopes_[0]);
+      write_combinations<T>(call_.at.exec, Combinations<T>(ahead), nullptr, call_.size);
+      Combination<T> change;
+      change.out = error_;
+      change.add(T(-1 / h), slopes_[0]);
+      change.r_weight = T(1 / h);
+      RhsContext<T> later = call_.at;
+      later.t += h;
+      evaluate(later, argument_[0], nullptr, Combinations<T>(change));
+      return norm(error_);
+    });
+  }
+
+ private:
+  void evaluate(const RhsContext<T>& at, const T* x, T* slope, const Combinations<T>& sums) {
+    ++evaluations_;
+    rhs_.rhs(at, call_.view(x), slope, sums);
+  }
+  const Tableau& tableau_;
+  const Rhs<T>& rhs_;
+  const StepControl& control_;
+  const StepCall<T>& call_;
+  const Layout* layout_;
+  int batch_;
+  T *now_, *next_, *error_, *argument_[2], *slopes_[Tableau::kMost];
+  bool first_known_ = false;  // slopes_[0] is F at now_
+  long long evaluations_ = 0;
+};
+
+template <class T>
+TimeGrid ExplicitRk<T>::time_grid(const Rhs<T>& rhs, const Exec& exec, const StepIndex& index, const T* params,
+                                  ConstStateView<T> conditions, ConstStateView<T> state,
+                                  std::span<const double> save_times, Workspace& workspace) const {
+  const bool ends_exact = tableau_.dense != Tableau::Dense::dopri8;
+  const StepCall<T> call(tableau_, exec, index, params, conditions, state, workspace);
+  if (!stepping_.adaptive) {
+    const TimeGrid grid = fixed_grid(stepping_, index.t, save_times, ends_exact);
+    if (index.iteration == 0 && index.step == 0) advise(rhs, call.at, state.field(), grid);
+    return grid;
+  }
+  check_saves(index.t, save_times);
+  ExplicitTrial<T> trial(tableau_, rhs, stepping_.control, call, state);
+  const double dt0 = stepping_.dt > 0 ? stepping_.dt : trial.first_step();
+  TimeGrid grid = adaptive_grid(
+      stepping_, tableau_.order, index.t, dt0, save_times, ends_exact,
+      {[&](TimeStep& step) { return trial.attempt(step); }, [&] { trial.accept(); }, [&] { return trial.describe(); }});
+  grid.statistics.evaluations = trial.evaluations();
+  return grid;
+}
+
+/// Fixed steps that are too long for the start state, once a run.
+template <class T>
+void ExplicitRk<T>::advise(const Rhs<T>& rhs, const RhsContext<T>& at, ConstView<T> x, const TimeGrid& grid) const {
+  if (stepping_.stability == Stepping::Advice::off || stepping_.rule == GridRule::prescribed) return;
+  double h = 0;
+  for (const TimeStep& step : grid.steps) h = std::max(h, step.h);
+  const std::string complaint = stability_complaint<T>(rhs, at, x, tableau_.name, h, stability_limit_);
+  if (complaint.empty()) return;
+  if (stepping_.stability == Stepping::Advice::error) throw ConfigError(complaint);
+  log::warn("{}", complaint);
 }
 
 template <class T>
@@ -236,7 +374,7 @@ void register_explicit(Registry<Solver<T>>& registry) {
   for (const Scheme& scheme : kSchemes) {
     const Tableau& tableau = scheme.tableau();
     Schema schema(std::string(tableau.name), scheme.doc);
-    step_keys(schema, false);
+    step_keys(schema, tableau.has_error);
     registry.add(std::string(tableau.name), schema, [&tableau](const Config& config) {
       return std::make_unique<ExplicitRk<T>>(tableau, stepping(config));
     });

@@ -30,8 +30,10 @@ class ExplicitRk final : public Solver<T> {
                     Workspace& workspace) const override;
 
  private:
+  void advise(const Rhs<T>& rhs, const RhsContext<T>& at, ConstView<T> x, const TimeGrid& grid) const;
   const Tableau& tableau_;
   Stepping stepping_;
+  double stability_limit_;  ///< h rate on the negative axis
 };
 
 /// Adds the schemes of tableau.hpp under their names.

@@ -4,6 +4,7 @@
 #include "pde/fixed_models.hpp"
 #include "pde/neural.hpp"
 #include "pde/pde_system.hpp"
+#include "pde/stabilised.hpp"
 
 namespace mg::pde {
 
@@ -16,6 +17,7 @@ void register_rhs(Registry<Rhs<T>>& registry) {
 template <class T>
 void register_solvers(Registry<Solver<T>>& registry) {
   register_explicit(registry);
+  register_stabilised(registry);
 }
 
 template <class T>

@@ -95,6 +95,10 @@ void place_saves(TimeGrid& grid, std::span<const double> saves, bool ends_exact)
   const double t0 = grid.steps.front().t;
   std::size_t k = 0;
   for (const double time : saves) {
+    if (time <= t0) {
+      grid.saves.push_back({-1, 1, true});
+      continue;
+    }
     const auto rounding = [&] { return 1e-13 * std::max(std::abs(t0), std::abs(time)) + 1e-12 * grid.steps[k].h; };
     while (k + 1 < grid.steps.size() && time > grid.steps[k].t + grid.steps[k].h + rounding()) ++k;
     const TimeStep& step = grid.steps[k];
@@ -145,7 +149,7 @@ Schema control_schema() {
       .number("rtol", 1e-3, {0, 1}, "relative tolerance")
       .number("atol", 1e-3, {0, kInfinity}, "absolute tolerance")
       .list("channel_atol", element::number({0, kInfinity}), nlohmann::json::array(),
-            "absolute tolerance of every channel, instead of atol", 0, 4096)
+            "absolute tolerance of every channel, instead of atol", 0, 64)
       .choice("norm", "rms", {"rms", "max"}, "of the error over all cells and channels")
       .number("pcoeff", 0.0, {-10, 10}, "proportional coefficient p")
       .number("icoeff", 1.0, {-10, 10}, "integral coefficient i")

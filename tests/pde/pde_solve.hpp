@@ -37,6 +37,8 @@ struct PdeSolve {
     x.upload(begin);
     std::vector<T> saved;
     std::size_t m = 0;
+    for (; m < times.saves.size() && times.saves[m].step < 0; ++m)
+      saved.insert(saved.end(), begin.begin(), begin.end());
     for (std::size_t k = 0; k < times.steps.size(); ++k) {
       if (states != nullptr) states->push_back(x.to_vector());
       std::vector<Buffer<T>> values;
@@ -91,7 +93,10 @@ struct PdeSolve {
                                  workspace);
       std::swap(bar, next_bar);
     }
-    return {next_bar.to_vector(), p_bar.to_vector()};
+    auto start_bar = next_bar.to_vector();
+    while (m-- > 0)
+      for (std::size_t i = 0; i < size; ++i) start_bar[i] += save_bars[m * size + i];
+    return {start_bar, p_bar.to_vector()};
   }
 
   static StepIndex index(const TimeGrid& times, std::size_t k) {
