@@ -1,5 +1,6 @@
 #include "apps/registries.hpp"
 
+#include "abm/register.hpp"
 #include "nca/register.hpp"
 #include "pde/register.hpp"
 
@@ -12,6 +13,7 @@ Registries<T> filled() {
   Registries<T> all;
   nca::register_systems(all.systems);
   pde::register_systems(all.systems);
+  abm::register_systems(all.systems);
   train::register_augmenters(all.augmenters);
   return all;
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.hpp"
+#include "apps/run_swarm.hpp"
 #include "apps/run_times.hpp"
 #include "apps/simulation.hpp"
 #include "core/gif.hpp"
@@ -199,6 +200,10 @@ int run_any(RunOptions o, const GlobalOptions& global) {
     throw Error(ExitCode::usage, "--until, --channels and --range are for models that run over times");
   check_outputs(o);
   if (o.steps < 0) o.steps = kSteps;
+  if (runs_swarm(source)) {
+    if (!o.damages.empty() || o.hidden) throw Error(ExitCode::usage, "--damage and --hidden are for cellular automata");
+    return run_swarm({o.outputs, o.size, o.steps, o.every, o.zoom, o.sample}, global, source);
+  }
   if (o.zoom == 0) o.zoom = kZoom;
   return source.precision == "f64" ? run<double>(o, global, source) : run<float>(o, global, source);
 }
