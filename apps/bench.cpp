@@ -61,6 +61,7 @@ int bench(const GlobalOptions& global, const Choices& choices) {
   bench_limits(options);
   if (choices.what == "nca") bench_nca(options);
   if (choices.what == "pde") bench_pde(options);
+  if (choices.what == "abm") bench_abm(options);
   return 0;
 }
 
@@ -95,9 +96,10 @@ void add_bench(Command& program, GlobalOptions& options) {
   const auto choices = std::make_shared<Choices>();
   command
       .option("what", choices->what,
-              "nca: the neural automaton; pde: Gray-Scott, a learned equation and their gradients; limits: the "
+              "nca: the neural automaton; pde: Gray-Scott, a learned equation and their gradients; abm: agents; "
+              "limits: the "
               "machine alone")
-      .one_of({"nca", "pde", "limits"});
+      .one_of({"nca", "pde", "abm", "limits"});
   command.option("--json", choices->file, "Also write one JSON object a line to this file").type("FILE");
   command.option("--case", choices->part, "Only cases whose name contains TEXT").type("TEXT");
   command.option("--repeats", choices->repeats, "Runs of each case; the best one counts").range(1, 1000);

@@ -45,4 +45,9 @@ void bench_nca(const BenchOptions& options);
 /// equation with every term, a batch of 4.
 void bench_pde(const BenchOptions& options);
 
+/// Agents in single precision: rule-based and neural swarms forwards, value and gradient of short rollouts judged by the
+/// lattice, the Sinkhorn divergence with its gradient, and a training iteration of the reference's configuration. Credited
+/// per agent and step are the network and three gathers, three times that with the gradient; per pair of points 22 flop.
+void bench_abm(const BenchOptions& options);
+
 }  // namespace mg::apps
