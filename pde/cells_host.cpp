@@ -1,5 +1,6 @@
 #include "core/threads.hpp"
 #include "pde/cells_run.hpp"
+#include "pde/flux_cell.hpp"
 #include "pde/model_cell.hpp"
 
 namespace mg::pde::host {
@@ -59,6 +60,11 @@ template void add_side_bars(const SideBar<double>&, int, const double*, double*,
 MG_PDE_HALOS(MG_INSTANTIATE, float)
 MG_PDE_HALOS(MG_INSTANTIATE, double)
 MG_STAGES(MG_STAGE)
+#define MG_FLUX(M)                            \
+  MG_PDE_FLUX(MG_INSTANTIATE, float, flux::M) \
+  MG_PDE_FLUX(MG_INSTANTIATE, double, flux::M)
+MG_FLUX_MODELS(MG_FLUX)
+#undef MG_FLUX
 #undef MG_STAGE
 #undef MG_INSTANTIATE
 

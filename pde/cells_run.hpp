@@ -56,3 +56,5 @@ struct StoreSideBar {
   X(T, StageExtra<T, St>)        \
   X(T, StageExtraTangent<T, St>) \
   X(T, StageValue<T, St>) X(T, StageTangent<T, St>) X(T, StageBars<T, St>) X(T, StageGather<T, St>)
+/// Likewise of a flux model.
+#define MG_PDE_FLUX(X, T, M) X(T, FluxValue<T, M>) X(T, FluxTangent<T, M>) X(T, FluxAdjoint<T, M>)

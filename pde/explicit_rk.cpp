@@ -321,7 +321,9 @@ void ExplicitRk<T>::step_adjoint(const Rhs<T>& rhs, const Exec& exec, const Step
   for (int i = 0; i <= last; ++i) slopes[i] = memory + std::size_t(last + i) * call.size;
   for (int i = 0; i < last; ++i) {
     T* const out = memory + std::size_t(i) * call.size;
-    rhs.rhs(call.stage(i), call.view(arguments[i]), slopes[i],
+    bool again = false;  // whether an argument after the next one needs this slope
+    for (int j = i + 2; j <= last; ++j) again = again || tableau_.a[j][i] != 0;
+    rhs.rhs(call.stage(i), call.view(arguments[i]), again ? slopes[i] : nullptr,
             Combinations<T>(call.sum_of_slopes(out, state.data, tableau_.a[i + 1], i, slopes)));
     arguments[i + 1] = out;
   }

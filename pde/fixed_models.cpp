@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "pde/flux_model.hpp"
 #include "pde/reaction_diffusion.hpp"
 #include "pde/stencil_model.hpp"
 
@@ -102,6 +103,28 @@ std::vector<double> parameter_values(const Config& config, std::span<const Param
   return values;
 }
 
+void add_limiter_key(Schema& schema) {
+  schema.choice("limiter", "minmod", {"upwind", "minmod", "van_leer", "central"},
+                "what is carried through a face: the upwind cell, a limited slope from it, or the mean");
+}
+void add_scheme_keys(Schema& schema) {
+  schema.choice(
+      "scheme", "product", {"product", "flux"},
+      "product: div(f grad g) by the product rule, as the reference has it; flux: conservative finite volumes");
+  add_limiter_key(schema);
+}
+Limiter limiter(const Config& config) {
+  const auto name = config.get<std::string>("limiter");
+  return name == "upwind"     ? Limiter::upwind
+         : name == "minmod"   ? Limiter::minmod
+         : name == "van_leer" ? Limiter::van_leer
+                              : Limiter::central;
+}
+void refuse_trainable_sides(const Config& config, const GridSpec& grid) {
+  for (const BoundarySpec& b : grid.boundary)
+    if (b.trainable) config.fail("boundary", "values of the conservative form are constants, not trainable");
+}
+
 }  // namespace
 
 template <class T>
@@ -121,15 +144,36 @@ void register_fixed_models(Registry<Rhs<T>>& registry) {
     if (hillen_painter)
       schema.choice("diffusion", "porous", {"porous", "linear"},
                     "of the cells: porous, D div(c grad c) as the reference has it; linear, D times the Laplacian");
-    registry.add(std::string(info.name), schema, [k, hillen_painter, &info](const Config& config) {
+    const bool chemotaxis = hillen_painter || info.name == "keller_segel";
+    if (chemotaxis) add_scheme_keys(schema);
+    registry.add(std::string(info.name), schema, [=, &info](const Config& config) -> std::unique_ptr<Rhs<T>> {
       const GridSpec grid = grid_spec(config, info.fields);
       if (grid.scale > 1 && info.name == "cahn_hilliard")
         return make_scaled_cahn_hilliard<T>(grid, parameter_values(config, info.parameters));
       if (grid.scale > 1) config.fail("kernel_scale", "this model has stencils of scale 1 only");
-      return make_stencil_model<T>(int(k), grid, parameter_values(config, info.parameters),
-                                   hillen_painter && config.get<std::string>("diffusion") == "linear");
+      const bool linear = hillen_painter && config.get<std::string>("diffusion") == "linear";
+      if (chemotaxis && config.get<std::string>("scheme") == "flux") {
+        refuse_trainable_sides(config, grid);
+        return make_flux_model<T>(hillen_painter ? FluxModelKind::hillen_painter : FluxModelKind::keller_segel,
+                                  info.name, info.parameters, grid, limiter(config),
+                                  parameter_values(config, info.parameters), linear);
+      }
+      return make_stencil_model<T>(int(k), grid, parameter_values(config, info.parameters), linear);
     });
   }
+  static constexpr Parameter kAdvection[] = {{"D", 1, false, "diffusion"},
+                                             {"v0", 0, true, "velocity along axis 1, from column to column"},
+                                             {"v1", 0, true, "velocity along axis 0, from row to row"}};
+  static constexpr std::string_view kTracer[] = {"u"};
+  Schema schema = fixed_schema("advection_diffusion", kAdvection, kTracer);
+  add_limiter_key(schema);
+  registry.add("advection_diffusion", schema, [](const Config& config) {
+    const GridSpec grid = grid_spec(config, kTracer);
+    if (grid.scale > 1) config.fail("kernel_scale", "this model has stencils of scale 1 only");
+    refuse_trainable_sides(config, grid);
+    return make_flux_model<T>(FluxModelKind::advection_diffusion, "advection_diffusion", kAdvection, grid,
+                              limiter(config), parameter_values(config, kAdvection));
+  });
 }
 
 template void register_fixed_models(Registry<Rhs<float>>&);

@@ -60,6 +60,7 @@ class Medium {
                  T* params_bar) const;
   /// 1 in the medium, 0 in obstacles: (n, h + 2, w + 2); null without obstacles.
   const T* open(const RhsContext<T>& at, Shape shape) const;
+  Surroundings<T> around(Shape shape) const;
   /// What every stage pass on this medium has.
   template <class Pass>
   void setup(const RhsContext<T>& at, Shape shape, Pass& pass) const {
@@ -71,7 +72,6 @@ class Medium {
   }
 
  private:
-  Surroundings<T> around(Shape shape) const;
   GridSpec spec_;
   std::size_t first_param_ = 0;
   SideValue<T> side_[kMaxHaloFields][kSides];

@@ -11,6 +11,9 @@
 namespace mg::pde::reaction::MG_ISA {
 namespace {
 
+// What a vector of cells needs is inlined, so that rows and passes stay local objects that no store can change.
+#define MG_INLINE __attribute__((always_inline)) inline
+
 #if defined(__AVX512F__)
 constexpr int kBytes = 64;
 #elif defined(__AVX2__)
@@ -31,29 +34,29 @@ struct Vector {
   typedef T V __attribute__((vector_size(kBytes)));
   typedef Word M __attribute__((vector_size(kBytes)));
 
-  static inline V load(const T* p) {
+  static MG_INLINE V load(const T* p) {
     V v;
     __builtin_memcpy(&v, p, sizeof v);
     return v;
   }
-  static inline V load(const T* p, int count, T rest) {
+  static MG_INLINE V load(const T* p, int count, T rest) {
     V v;
     for (int i = 0; i < kLanes; ++i) v[i] = i < count ? p[i] : rest;
     return v;
   }
-  /// Lanes moved up by one; lane 0 gets `first`.
-  static inline V after(V v, T first) {
+  /// Each lane's left neighbour in a row: the last lane of `before`, then all but the last of v.
+  static MG_INLINE V left(V before, V v) {
     M m;
-    for (int i = 0; i < kLanes; ++i) m[i] = Word(i == 0 ? kLanes : i - 1);
-    return __builtin_shuffle(v, V{} + first, m);
+    for (int i = 0; i < kLanes; ++i) m[i] = Word(kLanes - 1 + i);
+    return __builtin_shuffle(before, v, m);
   }
-  /// Lanes moved down by one; the last lane gets `last`.
-  static inline V before(V v, T last) {
+  /// Each lane's right neighbour: all but the first of v, then the first of `after`.
+  static MG_INLINE V right(V v, V after) {
     M m;
     for (int i = 0; i < kLanes; ++i) m[i] = Word(i + 1);
-    return __builtin_shuffle(v, V{} + last, m);
+    return __builtin_shuffle(v, after, m);
   }
-  static inline void stream(T* p, V v) {
+  static MG_INLINE void stream(T* p, V v) {
 #if defined(__AVX512F__)
     _mm512_stream_si512(reinterpret_cast<__m512i*>(p), reinterpret_cast<__m512i>(v));
 #elif defined(__AVX2__)
@@ -66,9 +69,8 @@ struct Vector {
   }
 };
 
-/// Where a vector of cells lies in its row: the first, the last or the only one takes outer neighbours from the padding; a
-/// rest has fewer cells than lanes, or is taken lane by lane.
-enum class At { inside, first, last, only, rest };
+/// A full vector of cells, or one taken lane by lane: the rest of a row, or cells beside a mirror.
+enum class At { full, lanes };
 
 template <class T, int kFields>
 struct Row {
@@ -76,7 +78,8 @@ struct Row {
   using V = typename Vec::V;
   static constexpr int kLanes = Vec::kLanes;
 
-  const Pass<T>& s;
+  const Pass<T>&s, &original;  ///< a local copy for what is inlined, and what it is a copy of
+  const T* of;                 ///< field that the stencil reads
   int number;                  ///< of the row
   std::size_t begin[kFields];  ///< of the row in an array of fields
   const T *up[kFields], *mid[kFields], *down[kFields];
@@ -84,7 +87,8 @@ struct Row {
 
   /// Adjoint of a mirrored border: cell 1 receives what cell 0 read as its outer neighbour, hence has its inner neighbour
   /// twice, and nothing is read from outside.
-  Row(const Pass<T>& pass, const T* stencil_of, int row) : s(pass), number(row) {
+  MG_INLINE Row(const Pass<T>& pass, const Pass<T>& copied_from, const T* stencil_of, int row)
+      : s(pass), original(copied_from), of(stencil_of), number(row) {
     const int n = row / s.h, y = row % s.h;
     for (int c = 0; c < kFields; ++c) {
       const std::size_t plane = (std::size_t(n) * kFields + c) * s.h;
@@ -100,50 +104,67 @@ struct Row {
   }
 
   /// Sum of the two rows beside at column x; 0 outside.
-  T beside(int c, int x) const { return x < 0 ? T(0) : up_weight * up[c][x] + down_weight * down[c][x]; }
+  MG_INLINE T beside(int c, int x) const { return x < 0 ? T(0) : up_weight * up[c][x] + down_weight * down[c][x]; }
 
-  /// Laplacian of channel c in the cells x .. x + kLanes - 1, of which `count` exist.
-  template <At at>
-  inline V laplacian(int c, int x, int count) const {
-    if (s.lap != nullptr)
-      return at == At::rest ? Vec::load(s.lap + begin[c] + x, count, 0) : Vec::load(s.lap + begin[c] + x);
-    V v, vl, vr, m, ml, mr;
-    if constexpr (at == At::rest) {
+  MG_INLINE T middle(int c, int x) const { return x < 0 ? T(0) : mid[c][x]; }
+
+  /// What a 3x3 stencil reads in three vectors of a row: the sum of the rows beside, and the row itself.
+  struct Window {
+    V v_before = {}, v = {}, v_after = {}, m_before = {}, m = {}, m_after = {};
+  };
+  /// The window at column 0; `after` is not there yet.
+  MG_INLINE void open_window(Window (&window)[kFields]) const {
+    for (int c = 0; c < kFields; ++c) {
+      Window& o = window[c];
+      o.v_before = V{} + beside(c, s.left), o.m_before = V{} + middle(c, s.left);
+      o.v = Vec::load(up[c]) + Vec::load(down[c]), o.m = Vec::load(mid[c]);
+    }
+  }
+  /// The Laplacians of the vector at x; then the window moves on.
+  MG_INLINE void slide(Window (&window)[kFields], int x, V (&lap)[kFields]) const {
+    const int next = x + kLanes;
+    for (int c = 0; c < kFields; ++c) {
+      Window& o = window[c];
+      if (next + kLanes <= s.w) {
+        o.v_after = Vec::load(up[c] + next) + Vec::load(down[c] + next), o.m_after = Vec::load(mid[c] + next);
+      } else {
+        const int k = next < s.w ? next : s.right;
+        o.v_after = V{} + beside(c, k), o.m_after = V{} + middle(c, k);
+      }
+      lap[c] = s.centre * o.m + s.edge * (o.v + (Vec::left(o.m_before, o.m) + Vec::right(o.m, o.m_after))) +
+               s.corner * (Vec::left(o.v_before, o.v) + Vec::right(o.v, o.v_after));
+      o.v_before = o.v, o.v = o.v_after, o.m_before = o.m, o.m = o.m_after;
+    }
+  }
+  /// The Laplacians of `count` cells from x on, lane by lane.
+  [[gnu::noinline]] static void by_lanes(const Pass<T>& pass, const T* stencil_of, int row, int x, int count, V* lap) {
+    const Row own(pass, pass, stencil_of, row);
+    const bool fold = pass.fold;
+    for (int c = 0; c < kFields; ++c)
       for (int i = 0; i < kLanes; ++i) {
         const int k = x + (i < count ? i : count - 1);
-        const int l = k > 0 ? k - 1 : s.fold ? -1 : s.left, r = k < s.w - 1 ? k + 1 : s.fold ? -1 : s.right;
-        const T lw = s.fold && k == 1 ? 2 : 1, rw = s.fold && k == s.w - 2 ? 2 : 1;
-        v[i] = beside(c, k), vl[i] = lw * beside(c, l), vr[i] = rw * beside(c, r);
-        m[i] = mid[c][k], ml[i] = l < 0 ? T(0) : lw * mid[c][l], mr[i] = r < 0 ? T(0) : rw * mid[c][r];
+        const int l = k > 0 ? k - 1 : fold ? -1 : pass.left, r = k < pass.w - 1 ? k + 1 : fold ? -1 : pass.right;
+        const T lw = fold && k == 1 ? 2 : 1, rw = fold && k == pass.w - 2 ? 2 : 1;
+        lap[c][i] = pass.centre * own.mid[c][k] +
+                    pass.edge * (own.beside(c, k) + (lw * own.middle(c, l) + rw * own.middle(c, r))) +
+                    pass.corner * (lw * own.beside(c, l) + rw * own.beside(c, r));
       }
-    } else {
-      const auto weighted = [&](int k) {
-        return up_weight * Vec::load(up[c] + k) + down_weight * Vec::load(down[c] + k);
-      };
-      v = weighted(x), m = Vec::load(mid[c] + x);
-      if constexpr (at == At::first || at == At::only) {
-        vl = Vec::after(v, beside(c, s.left)), ml = Vec::after(m, s.left < 0 ? T(0) : mid[c][s.left]);
-      } else {
-        vl = weighted(x - 1), ml = Vec::load(mid[c] + x - 1);
-      }
-      if constexpr (at == At::last || at == At::only) {
-        vr = Vec::before(v, beside(c, s.right)), mr = Vec::before(m, s.right < 0 ? T(0) : mid[c][s.right]);
-      } else {
-        vr = weighted(x + 1), mr = Vec::load(mid[c] + x + 1);
-      }
-    }
-    return s.centre * m + s.edge * (v + ml + mr) + s.corner * (vl + vr);
+  }
+  MG_INLINE void lanes(int x, int count, V (&lap)[kFields]) const {
+    V own[kFields];
+    by_lanes(original, of, number, x, count, own);
+    for (int c = 0; c < kFields; ++c) lap[c] = own[c];
   }
 
   template <At at>
-  inline V load(const T* field, int c, int x, int count, T rest) const {
+  MG_INLINE V load(const T* field, int c, int x, int count, T rest) const {
     const T* from = field + begin[c] + x;
-    return at == At::rest ? Vec::load(from, count, rest) : Vec::load(from);
+    return at == At::lanes ? Vec::load(from, count, rest) : Vec::load(from);
   }
   template <At at>
-  inline void store(T* field, int c, int x, int count, V v) const {
+  MG_INLINE void store(T* field, int c, int x, int count, V v) const {
     T* to = field + begin[c] + x;
-    if constexpr (at == At::rest) {
+    if constexpr (at == At::lanes) {
       for (int i = 0; i < count; ++i) to[i] = v[i];
     } else if (s.stream) {
       Vec::stream(to, v);
@@ -153,14 +174,14 @@ struct Row {
   }
   /// 1 in the medium, 0 in obstacles.
   template <At at>
-  inline V open(int x, int count) const {
+  MG_INLINE V open(int x, int count) const {
     if (s.open == nullptr) return V{} + T(1);
     const T* from = s.open + (std::size_t(number / s.h) * (s.h + 2) + number % s.h + 1) * (s.w + 2) + x + 1;
-    return at == At::rest ? Vec::load(from, count, 0) : Vec::load(from);
+    return at == At::lanes ? Vec::load(from, count, 0) : Vec::load(from);
   }
   /// Writes the result of channel c and its sums.
   template <At at>
-  inline void write(int c, int x, int count, V r) const {
+  MG_INLINE void write(int c, int x, int count, V r) const {
     if (s.out != nullptr) store<at>(s.out, c, x, count, r);
     for (int k = 0; k < s.sums.count; ++k) {
       const Combination<T>& sum = s.sums.sum[k];
@@ -170,25 +191,31 @@ struct Row {
     }
   }
 
-  /// Calls body.template operator()<at>(x, count) for all vectors of the row.
+  /// Calls body.template operator()<at>(x, count, laplacians) for all vectors of the row.
   template <class Body>
-  inline void each(const Body& body) const {
+  MG_INLINE void each(const Body& body) const {
     const int full = s.w / kLanes, rest = s.w % kLanes;
-    // A folded border is taken lane by lane: two columns on each side.
-    const auto bordering = [&](int block) { return block == 0 || (block + 1) * kLanes > s.w - 2; };
+    // Rows and columns beside a mirror are taken lane by lane.
+    const bool row_beside = s.fold && (up_weight != 1 || down_weight != 1);
+    V lap[kFields] = {};
+    Window window[kFields];
+    if (full > 0 && s.lap == nullptr) open_window(window);
     for (int b = 0; b < full; ++b) {
       const int x = b * kLanes;
-      const bool first = b == 0, last = x + kLanes == s.w;
-      if (!first && !last && !s.fold)
-        body.template operator()<At::inside>(x, kLanes);
-      else if (s.fold && s.lap == nullptr)
-        bordering(b) ? body.template operator()<At::rest>(x, kLanes) : body.template operator()<At::inside>(x, kLanes);
-      else if (first)
-        last ? body.template operator()<At::only>(x, kLanes) : body.template operator()<At::first>(x, kLanes);
-      else
-        last ? body.template operator()<At::last>(x, kLanes) : body.template operator()<At::inside>(x, kLanes);
+      if (s.lap == nullptr) {
+        slide(window, x, lap);
+        if (s.fold && (row_beside || b == 0 || x + kLanes > s.w - 2)) lanes(x, kLanes, lap);
+      } else {
+        for (int c = 0; c < kFields; ++c) lap[c] = Vec::load(s.lap + begin[c] + x);
+      }
+      body.template operator()<At::full>(x, kLanes, lap);
     }
-    if (rest > 0) body.template operator()<At::rest>(full * kLanes, rest);
+    if (rest == 0) return;
+    if (s.lap == nullptr)
+      lanes(full * kLanes, rest, lap);
+    else
+      for (int c = 0; c < kFields; ++c) lap[c] = Vec::load(s.lap + begin[c] + full * kLanes, rest, 0);
+    body.template operator()<At::lanes>(full * kLanes, rest, lap);
   }
 };
 
@@ -200,17 +227,20 @@ void finish(const Pass<T>& s) {
 }
 
 template <class M, class T>
-void value(const Pass<T>& s, int first, int last) {
+[[gnu::flatten]] void value(const Pass<T>& pass, int first, int last) {
   using V = typename Vector<T>::V;
+  const Pass<T> s = pass;  // no store can change a local
+  T p[M::kParams];
+  for (int k = 0; k < M::kParams; ++k) p[k] = s.p[k];
   for (int line = first; line < last; ++line) {
-    const Row<T, M::kFields> row(s, s.x, line);
-    row.each([&]<At at>(int x, int count) {
+    const Row<T, M::kFields> row(s, pass, s.x, line);
+    row.each([&]<At at>(int x, int count, const V(&lap)[M::kFields]) {
       V u[M::kFields], r[M::kFields];
       for (int c = 0; c < M::kFields; ++c) {
         u[c] = row.template load<at>(s.x, c, x, count, s.x[row.begin[c] + x]);
-        r[c] = s.p[c] * row.template laplacian<at>(c, x, count);
+        r[c] = p[c] * lap[c];
       }
-      M::template value<T, V>(s.p, u, r);
+      M::template value<T, V>(p, u, r);
       if (s.open != nullptr)
         for (int c = 0; c < M::kFields; ++c) r[c] = row.template open<at>(x, count) > V{} ? r[c] : V{};
       for (int c = 0; c < M::kFields; ++c) row.template write<at>(c, x, count, r[c]);
@@ -221,28 +251,31 @@ void value(const Pass<T>& s, int first, int last) {
 
 // <d, D L x> = <L^T d, D x>: the gradient of a diffusion coefficient needs no stencil of x.
 template <class M, class T>
-void adjoint(const Pass<T>& s, int first, int last) {
+[[gnu::flatten]] void adjoint(const Pass<T>& pass, int first, int last) {
   using V = typename Vector<T>::V;
+  const Pass<T> s = pass;  // no store can change a local
+  T p[M::kParams];
+  for (int k = 0; k < M::kParams; ++k) p[k] = s.p[k];
   for (int line = first; line < last; ++line) {
-    const Row<T, M::kFields> row(s, s.d, line);
+    const Row<T, M::kFields> row(s, pass, s.d, line);
     V p_bar[M::kParams] = {};
-    row.each([&]<At at>(int x, int count) {
+    row.each([&]<At at>(int x, int count, const V(&lap)[M::kFields]) {
       V u[M::kFields], d[M::kFields], x_bar[M::kFields];
       for (int c = 0; c < M::kFields; ++c) {
         u[c] = row.template load<at>(s.x, c, x, count, s.x[row.begin[c] + x]);
         d[c] = row.template load<at>(s.d, c, x, count, 0);
-        V lap = row.template laplacian<at>(c, x, count);
-        if constexpr (at == At::rest)
-          for (int i = count; i < Vector<T>::kLanes; ++i) lap[i] = 0;
-        p_bar[c] += u[c] * lap;
-        x_bar[c] = s.p[c] * lap;
+        V l = lap[c];
+        if constexpr (at == At::lanes)
+          for (int i = count; i < Vector<T>::kLanes; ++i) l[i] = 0;
+        p_bar[c] += u[c] * l;
+        x_bar[c] = p[c] * l;
       }
       if (s.open != nullptr)
         for (int c = 0; c < M::kFields; ++c) {
           const auto inside = row.template open<at>(x, count) > V{};
           d[c] = inside ? d[c] : V{}, u[c] = inside ? u[c] : V{} + T(1);  // the value in an obstacle may be a pole
         }
-      M::template adjoint<T, V>(s.p, u, d, x_bar, p_bar);
+      M::template adjoint<T, V>(p, u, d, x_bar, p_bar);
       for (int c = 0; c < M::kFields; ++c) row.template write<at>(c, x, count, x_bar[c]);
     });
     if (s.partials == nullptr) continue;
@@ -256,18 +289,21 @@ void adjoint(const Pass<T>& s, int first, int last) {
 }
 
 template <class M, class T>
-void tangent(const Pass<T>& s, int first, int last) {
+[[gnu::flatten]] void tangent(const Pass<T>& pass, int first, int last) {
   using V = typename Vector<T>::V;
+  const Pass<T> s = pass;  // no store can change a local
+  T p[M::kParams];
+  for (int k = 0; k < M::kParams; ++k) p[k] = s.p[k];
   for (int line = first; line < last; ++line) {
-    const Row<T, M::kFields> row(s, s.d, line);
-    row.each([&]<At at>(int x, int count) {
+    const Row<T, M::kFields> row(s, pass, s.d, line);
+    row.each([&]<At at>(int x, int count, const V(&lap)[M::kFields]) {
       V u[M::kFields], d[M::kFields], r[M::kFields];
       for (int c = 0; c < M::kFields; ++c) {
         u[c] = row.template load<at>(s.x, c, x, count, s.x[row.begin[c] + x]);
         d[c] = row.template load<at>(s.d, c, x, count, 0);
-        r[c] = s.p[c] * row.template laplacian<at>(c, x, count);
+        r[c] = p[c] * lap[c];
       }
-      M::template tangent<T, V>(s.p, u, d, r);
+      M::template tangent<T, V>(p, u, d, r);
       if (s.open != nullptr)
         for (int c = 0; c < M::kFields; ++c) r[c] = row.template open<at>(x, count) > V{} ? r[c] : V{};
       for (int c = 0; c < M::kFields; ++c) row.template write<at>(c, x, count, r[c]);
