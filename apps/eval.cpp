@@ -1,13 +1,17 @@
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.hpp"
+#include "apps/data.hpp"
 #include "apps/experiment.hpp"
 #include "apps/registries.hpp"
+#include "apps/series_media.hpp"
 #include "apps/simulation.hpp"
 #include "train/feature_loss.hpp"
+#include "train/samples.hpp"
 
 namespace mg::apps {
 
@@ -156,6 +160,38 @@ int evaluate(const EvalOptions& options, const GlobalOptions& global, const Mode
   return 0;
 }
 
+/// A time series: how far the model is from every trajectory of the data when it starts on their first frames.
+template <class T>
+int evaluate_series(const EvalOptions& options, const GlobalOptions& global, const ModelSource& source) {
+  const auto model = build_model<T>(source, global);
+  const Exec exec = make_exec(global);
+  const auto data = load_data(source.experiment->at("data"), exec);
+  train::observed_channels(*model.system, data);
+  json report{{"model", options.model}, {"trained", source.weights.has_value()}, {"trajectories", json::array()}};
+  double squares = 0, spread = 0;
+  std::size_t frames = 0;
+  std::string problem;
+  for (std::size_t n = 0; n < data.size() && !global.dry_run; ++n) {
+    const auto error = series_error(exec, *model.system, model.params, data[n], source.seed, std::int64_t(n));
+    double own = 0, own_spread = 0;
+    for (std::size_t k = 0; k < error.rms.size(); ++k) {
+      own += error.rms[k] * error.rms[k];
+      own_spread += error.target_rms[k] * error.target_rms[k];
+    }
+    json row{{"name", data[n].name}, {"times", error.times}, {"rms", error.rms}, {"relative", nullptr}};
+    if (own_spread > 0) row["relative"] = std::sqrt(own / own_spread);
+    if (!error.problem.empty()) row["problem"] = problem = error.problem;
+    report["trajectories"].push_back(std::move(row));
+    squares += own, spread += own_spread;
+    frames += error.rms.size();
+  }
+  if (frames > 0) report["rms"] = std::sqrt(squares / double(frames));
+  if (spread > 0) report["relative"] = std::sqrt(squares / spread);
+  std::cout << report.dump(2) << "\n";
+  if (!problem.empty()) throw DivergedError("a prediction ends early: " + problem);
+  return 0;
+}
+
 }  // namespace
 
 void add_eval(Command& program, GlobalOptions& global) {
@@ -181,7 +217,10 @@ void add_eval(Command& program, GlobalOptions& global) {
     if (!source.experiment || !source.experiment->has("data"))
       throw Error(ExitCode::usage,
                   o->model + ": no targets are named; give a configuration that has \"data\" with --config");
-    return source.precision == "f64" ? evaluate<double>(*o, global, source) : evaluate<float>(*o, global, source);
+    const bool f64 = source.precision == "f64";
+    if (source.experiment->at("data").type() != "images" || has_solver(source.model.type()))
+      return f64 ? evaluate_series<double>(*o, global, source) : evaluate_series<float>(*o, global, source);
+    return f64 ? evaluate<double>(*o, global, source) : evaluate<float>(*o, global, source);
   });
 }
 

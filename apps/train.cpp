@@ -11,6 +11,7 @@
 #include "apps/logging.hpp"
 #include "apps/progress.hpp"
 #include "apps/root_schema.hpp"
+#include "apps/series_media.hpp"
 #include "apps/signals.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
@@ -112,6 +113,12 @@ void log_to_file(const fs::path& file) {
 template <class T>
 void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory& run) {
   const auto& data = e.data.front();
+  if (root.at("data").type() != "images") {
+    write_series_media(run.media(), e.exec, *e.system,
+                       e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params(), data, e.seed);
+    train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
+    return;
+  }
   train::MediaOptions media;
   media.steps = 0;
   for (int i = 0; i < 32; ++i) media.steps = std::max(media.steps, e.augmenter->steps(i));

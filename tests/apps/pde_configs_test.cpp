@@ -1,0 +1,55 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include "apps/data.hpp"
+#include "apps/experiment.hpp"
+#include "apps/registries.hpp"
+#include "apps/root_schema.hpp"
+#include "apps/trajectory.hpp"
+#include "core/times.hpp"
+
+namespace mg::apps {
+namespace {
+
+std::vector<std::filesystem::path> pde_configs() {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(MG_SOURCE_DIR "/configs/pde"))
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// Three steps of the configured solver on a small lattice.
+void run_three_steps(const Config& config, const std::string& name) {
+  const Config model = config.at("model");
+  const auto system = registries<float>().systems.create(model);
+  const double dt = model.at("solver").get<double>("dt"), from = read_times(config.at("times")).front();
+  const auto start = configured_start<float>(config.at("start"), *system, 1, 0);
+  std::vector<float> params(system->param_layout().size());
+  system->initialise(1, params);
+  const auto report =
+      roll_times<float>({}, *system, start.grid, params, start.conditions, start.state,
+                        {from, from + 1.5 * dt, from + 3 * dt}, 1, 0, [](int, double, const std::vector<float>&) {});
+  EXPECT_EQ(report.problem, "") << name;
+  EXPECT_EQ(report.frames, 3) << name;
+  EXPECT_GT(report.steps, 0) << name;
+}
+
+TEST(PdeConfigs, EveryOneRunsThreeSteps) {
+  int count = 0;
+  for (const auto& file : pde_configs()) {
+    const Config whole = load_root_config(file, {});
+    if (!whole.has("start")) continue;
+    GlobalOptions options;
+    options.sets = {"start.size=[32,32]"};
+    run_three_steps(load_root_config(file, options), file.filename().string());
+    ++count;
+  }
+  EXPECT_GE(count, 20);
+}
+
+}  // namespace
+}  // namespace mg::apps
