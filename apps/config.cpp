@@ -33,6 +33,19 @@ One JSON file describes one experiment. It may hold `//` and `/* */` comments.
 `morphogen config schema > morphogen.schema.json` writes the same as JSON Schema; a `"$schema"` key that points an editor
 to it is allowed.
 
+## Going on with a run
+
+`morphogen train FILE --run-dir DIR` goes on with the run in `DIR`, and `--resume CHECKPOINT` starts a new run from a checkpoint.
+Either needs the configuration that wrote the checkpoint: model, data, augmenter, objective, optimiser, seed and all else
+that decides the numbers. Another one is refused with exit code 8 and a list of every key that differs.
+
+- **Free to change:** `name`, `start`, `times`, `checkpoint`, `train.iterations`, `train.max_seconds`, `train.memory`,
+  `train.memory_budget`, `train.memory_slots`; the backend and the number of threads are no part of a configuration.
+- **`--allow-change PATH`** lets a key, and all below it, differ: `--allow-change optimiser.lr`, `--allow-change data`.
+  Repeatable; every change is logged. The saved arrays must still fit: an optimiser whose moments the checkpoint does not
+  hold, or an augmenter with other shapes, is refused all the same. The lowest loss so far is kept as it was measured.
+- Paths count as they were resolved: data that moved to another folder need `--allow-change data`.
+
 ## Exit codes
 
 | code | meaning |
@@ -45,7 +58,7 @@ to it is allowed.
 | 5 | no usable device, or out of memory |
 | 6 | diverged: the budget of NaN steps is spent |
 | 7 | input or output failed: disk full, permission |
-| 8 | checkpoint unusable |
+| 8 | checkpoint unusable, or of another configuration |
 | 9 | distributed run failed: peer lost, timeout |
 | 75 | stopped early by a signal or time limit after a complete checkpoint: run again to go on |
 | 130 | interrupted twice |

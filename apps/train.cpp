@@ -29,6 +29,7 @@ using nlohmann::json;
 
 struct TrainArguments {
   std::string config, run_dir, resume = "auto";
+  std::vector<std::string> allow_change;
   bool overwrite = false;
 };
 
@@ -77,9 +78,14 @@ json provenance(const GlobalOptions& options, const Exec& exec, std::uint64_t se
           {"environment", environment}};
 }
 
-/// What a checkpoint and a configuration must share.
+/// What a checkpoint and a configuration must share: all that decides the numbers of a step. Not how long a run goes on,
+/// what it keeps, and how it fits into memory: the bits are the same under every plan.
 json fingerprint(const Config& root) {
-  return {{"model", root.json().at("model")}, {"precision", root.json().at("precision")}};
+  json all = root.json();
+  for (const char* key : {"name", "config_version", "checkpoint", "start", "times"}) all.erase(key);
+  for (const char* key : {"iterations", "max_seconds", "memory", "memory_budget", "memory_slots"})
+    all["train"].erase(key);
+  return all;
 }
 
 template <class T>
@@ -154,6 +160,7 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
   hooks.progress = [&](const train::StepReport& report, double) { progress.update(report, e.trainer->best()); };
   train::Session<T> work(*e.trainer, e.system->param_layout(), run, store, std::move(session), hooks);
   const std::int64_t start = resume(work, place, run);
+  std::cout << run.path().string() << "\n" << std::flush;
   try {
     log::info("{} in {}", start > 0 ? "going on from step " + std::to_string(start) : "training", run.path().string());
     for (std::size_t g = 0; g < e.augmenter->groups().size(); ++g)
@@ -191,6 +198,7 @@ int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& o
     return 0;
   }
   session.fingerprint = fingerprint(root);
+  session.allow_change = a.allow_change;
   session.model_json = root.json().at("model").dump();
   const Place place = find_place(a, root);
   std::string overrides;
@@ -200,7 +208,6 @@ int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& o
       place.directory, place.mode,
       {read_file(a.config), resolved_text(root_schema(), root.json()), overrides, provenance(options, e.exec, e.seed)});
   log_to_file(run.path() / "log.txt");
-  std::cout << run.path().string() << "\n" << std::flush;
   return run_session(e, root, options, place, run, std::move(session));
 }
 
@@ -216,6 +223,11 @@ void add_train(Command& program, GlobalOptions& options) {
               "auto: go on with the run in --run-dir if there is one; never: it must not be there; or the path "
               "of a run directory to go on with, or of a checkpoint that a new run starts from")
       .type("auto|never|PATH");
+  command
+      .option("--allow-change", a->allow_change,
+              "Go on from a checkpoint though the configuration differs from its own at this key or below it, as in "
+              "--allow-change optimiser.lr; repeatable")
+      .type("PATH");
   command.flag("--overwrite", a->overwrite, "Replace the run in --run-dir");
   command.action([&, a] {
     const Config root = load_root_config(a->config, options);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <map>
 
 #include "core/error.hpp"
 #include "core/file.hpp"
@@ -34,6 +36,13 @@ TensorFile verified(const fs::path& directory, const std::string& name, const js
   if (bytes.size() != entry.at("bytes").get<std::uint64_t>() || hash(bytes) != entry.at("xxh3").get<std::string>())
     throw CheckpointError((directory / name).string() + ": damaged, its size or checksum is not that of meta.json");
   return parse_safetensors(bytes, (directory / name).string());
+}
+
+/// Calls `leaf` for every value that is no container, or an empty one, with its path: keys and numbers joined by dots.
+void collect(const json& value, const std::string& path,
+             const std::function<void(const std::string&, const json&)>& leaf) {
+  if (!value.is_structured() || value.empty()) return leaf(path, value);
+  for (const auto& [key, below] : value.items()) collect(below, path.empty() ? key : path + "." + key, leaf);
 }
 
 }  // namespace
@@ -148,28 +157,33 @@ std::optional<Checkpoint> CheckpointStore::load_latest() const {
   return std::nullopt;
 }
 
-void require_same_fingerprint(const json& saved, const json& configured) {
-  if (saved == configured) return;
-  std::string differences;
-  const json left = saved.flatten(), right = configured.flatten();
-  for (const auto& [key, value] : right.items()) {
-    const json other = left.contains(key) ? left[key] : json();
-    if (other != value)
-      differences.append("\n  ")
-          .append(key)
-          .append(": the checkpoint has ")
-          .append(other.dump())
-          .append(", the configuration ")
-          .append(value.dump());
+std::vector<std::string> require_same_fingerprint(const json& saved, const json& configured,
+                                                  const std::vector<std::string>& allowed) {
+  std::map<std::string, std::pair<const json*, const json*>> keys;
+  collect(saved, "", [&](const std::string& path, const json& value) { keys[path].first = &value; });
+  collect(configured, "", [&](const std::string& path, const json& value) { keys[path].second = &value; });
+  const auto may_differ = [&](const std::string& path) {
+    return std::any_of(allowed.begin(), allowed.end(),
+                       [&](const std::string& prefix) { return path == prefix || path.starts_with(prefix + "."); });
+  };
+  const auto text = [](const json* value) { return value ? value->dump() : "nothing"; };
+  std::vector<std::string> changes;
+  std::string refused;
+  for (const auto& [path, values] : keys) {
+    const auto [left, right] = values;
+    if (left && right && *left == *right) continue;
+    const std::string line = path + ": the checkpoint has " + text(left) + ", the configuration " + text(right);
+    if (may_differ(path))
+      changes.push_back(line);
+    else
+      refused += "\n  " + line;
   }
-  for (const auto& [key, value] : left.items())
-    if (!right.contains(key))
-      differences.append("\n  ")
-          .append(key)
-          .append(": the checkpoint has ")
-          .append(value.dump())
-          .append(", the configuration nothing");
-  throw CheckpointError("the checkpoint belongs to another configuration (start a new run, or correct):" + differences);
+  if (!refused.empty())
+    throw CheckpointError(
+        "the checkpoint belongs to another configuration (correct it, start a new run, or name what may differ with "
+        "--allow-change PATH):" +
+        refused);
+  return changes;
 }
 
 }  // namespace mg::train

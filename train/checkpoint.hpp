@@ -48,7 +48,10 @@ class CheckpointStore {
   bool sync_;
 };
 
-/// @throws CheckpointError naming every key in which the checkpoint's fingerprint differs from the configuration's
-void require_same_fingerprint(const nlohmann::json& saved, const nlohmann::json& configured);
+/// Compares the fingerprint of a checkpoint with that of the configuration that goes on from it. Returns a line for every
+/// difference at or below one of the paths `allowed`, spelt as for --set ("optimiser.lr").
+/// @throws CheckpointError naming every other key that differs, with both values
+std::vector<std::string> require_same_fingerprint(const nlohmann::json& saved, const nlohmann::json& configured,
+                                                  const std::vector<std::string>& allowed = {});
 
 }  // namespace mg::train

@@ -32,12 +32,13 @@ std::int64_t Session<T>::resume(const Checkpoint* from) {
     saved_at_ = from->step;
   }
   if (from != nullptr) {
-    require_same_fingerprint(from->fingerprint, options_.fingerprint);
+    const auto changes = require_same_fingerprint(from->fingerprint, options_.fingerprint, options_.allow_change);
     try {
       trainer_.restore(from->state);
     } catch (const DataError& error) {
       throw CheckpointError(std::string("the checkpoint belongs to another optimiser or augmenter: ") + error.what());
     }
+    for (const auto& change : changes) log::warn("going on with a change: {}", change);
     rollbacks_ = trainer_.stream();
     initial_ = {};
     trainer_.save(initial_);

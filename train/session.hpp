@@ -9,12 +9,13 @@ namespace mg::train {
 
 struct SessionOptions {
   std::int64_t iterations = 1000;
-  std::int64_t checkpoint_every = 500;  ///< iterations; 0 = only at the end
-  int rollbacks = 3;                    ///< tries of OnDivergence::rollback
-  double rollback_rate = 0.5;           ///< factor on the learning rate at each of them
-  double max_seconds = 0;               ///< of one start of the run, then stop as after a signal; 0 = none
-  nlohmann::json fingerprint;           ///< of the configuration
-  std::string model_json;               ///< metadata of the model files
+  std::int64_t checkpoint_every = 500;    ///< iterations; 0 = only at the end
+  int rollbacks = 3;                      ///< tries of OnDivergence::rollback
+  double rollback_rate = 0.5;             ///< factor on the learning rate at each of them
+  double max_seconds = 0;                 ///< of one start of the run, then stop as after a signal; 0 = none
+  nlohmann::json fingerprint;             ///< of the configuration
+  std::vector<std::string> allow_change;  ///< paths of it that may differ from a checkpoint's
+  std::string model_json;                 ///< metadata of the model files
 };
 
 /// What the program around a session sees and decides.

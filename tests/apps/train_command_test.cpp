@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/fft.hpp"
 #include "tests/apps/training_support.hpp"
 
@@ -129,21 +131,77 @@ TEST_F(TrainCommand, ResumeModes) {
   const auto resolved = read_file(run_dir() + "/config.resolved.json");
   const auto other = train("run", {"--set", "model.channels=7"});
   EXPECT_EQ(other.code, 8);
-  EXPECT_NE(other.err.find("/model/channels: the checkpoint has 6, the configuration 7"), std::string::npos)
+  EXPECT_NE(other.err.find("model.channels: the checkpoint has 6, the configuration 7"), std::string::npos)
       << other.err;
   EXPECT_EQ(read_file(run_dir() + "/config.resolved.json"), resolved);
   EXPECT_EQ(status("run")["state"], "finished");
   EXPECT_EQ(metrics("run").size(), 16u);
   from.insert(from.end(), {"--set", "model.channels=7"});
-  EXPECT_EQ(train("unfit", from).code, 8);
+  const auto unfit = train("unfit", from);
+  EXPECT_EQ(unfit.code, 8);
+  EXPECT_EQ(unfit.out, "");  // no run, no path of one
   EXPECT_FALSE(fs::exists(run_dir("unfit")));
   ASSERT_EQ(train("plain", {"--set", "optimiser={\"type\": \"sgd\"}"}).code, 0);
-  const auto rule = train("plain", longer);
+  auto other_rule = longer;
+  EXPECT_EQ(train("plain", other_rule).code, 8);
+  other_rule.insert(other_rule.end(), {"--allow-change", "optimiser"});
+  const auto rule = train("plain", other_rule);  // there are no moments to go on with
   EXPECT_EQ(rule.code, 8);
   EXPECT_NE(rule.err.find("another optimiser"), std::string::npos) << rule.err;
   ASSERT_EQ(train("run", {"--set", "model.channels=7", "--overwrite"}).code, 0);
   EXPECT_EQ(train("x", {"--resume", (folder_ / "nowhere").string()}).code, 8);
   EXPECT_FALSE(fs::exists(run_dir("x")));
+}
+
+TEST_F(TrainCommand, ResumeRefusesWhatWouldChangeTheNumbers) {
+  ASSERT_EQ(train("run").code, 0);
+  const auto resolved = read_file(run_dir() + "/config.resolved.json");
+  fs::copy_file(folder_ / "target.png", folder_ / "other.png");
+  struct Change {
+    std::string set, path;
+  };
+  for (const Change& c :
+       {Change{"optimiser.lr=1e-3", "optimiser.lr.value"}, Change{"objective.loss=l1", "objective.loss.type"},
+        Change{"data.trajectories.0.frames.0.file=other.png", "data.trajectories.0.frames.0.file"},
+        Change{"augment.shift=1", "augment.shift"}, Change{"train.accept=margin", "train.accept"},
+        Change{"optimiser={\"type\": \"sgd\"}", "optimiser.type"}, Change{"seed=6", "seed"}}) {
+    SCOPED_TRACE(c.set);
+    const auto result = train("run", {"--set", "train.iterations=13", "--set", c.set, "--allow-change", "model"});
+    EXPECT_EQ(result.code, 8);
+    EXPECT_EQ(result.out, "");
+    EXPECT_NE(result.err.find("\n  " + c.path + ": the checkpoint has "), std::string::npos) << result.err;
+    EXPECT_EQ(read_file(run_dir() + "/config.resolved.json"), resolved);
+  }
+  EXPECT_EQ(metrics("run").size(), 12u);
+  // Every key that differs is named, and what is allowed goes on with a word in the log.
+  const std::vector<std::string> two = {"--set", "train.iterations=16", "--set", "optimiser.lr=1e-3", "--set",
+                                        "seed=6"};
+  auto half = two;
+  half.insert(half.end(), {"--allow-change", "optimiser"});
+  const auto refused = train("run", half);
+  EXPECT_EQ(refused.code, 8);
+  EXPECT_EQ(refused.err.find("optimiser."), std::string::npos) << refused.err;
+  half.insert(half.end(), {"--allow-change", "seed"});
+  const auto changed = train("run", half);
+  ASSERT_EQ(changed.code, 0) << changed.err;
+  EXPECT_NE(changed.err.find("going on with a change: seed: the checkpoint has 5, the configuration 6"),
+            std::string::npos)
+      << changed.err;
+  EXPECT_EQ(metrics("run").size(), 16u);
+  EXPECT_EQ(train("run", two).code, 0);  // the newest checkpoint holds the new configuration
+}
+
+TEST_F(TrainCommand, ResumeTakesWhatLeavesTheNumbersAlone) {
+  ASSERT_EQ(train("whole", {"--set", "train.iterations=16"}).code, 0);
+  ASSERT_EQ(train("run").code, 0);
+  auto arguments =
+      command("run", {"--set", "name=other", "--set", "train.memory=sqrt", "--set", "train.memory_budget=50", "--set",
+                      "train.iterations=16", "--set", "train.max_seconds=600", "--set", "checkpoint.every=5", "--set",
+                      R"(times={"type": "list", "values": [0, 1]})"});
+  *(std::find(arguments.begin(), arguments.end(), "--threads") + 1) = "2";
+  const auto result = test::run_morphogen(arguments, folder_);
+  ASSERT_EQ(result.code, 0) << result.err;
+  expect_same_checkpoint("whole", "run", "step-00000016");
 }
 
 TEST_F(TrainCommand, DamagedCheckpointFallsBackLoudly) {

@@ -14,6 +14,7 @@
 namespace mg::train {
 namespace {
 namespace fs = std::filesystem;
+using nlohmann::json;
 
 class CheckpointTest : public ::testing::Test {
  protected:
@@ -101,10 +102,31 @@ TEST_F(CheckpointTest, OtherConfigurationIsRefusedByKey) {
     FAIL();
   } catch (const CheckpointError& e) {
     const std::string what = e.what();
-    EXPECT_NE(what.find("/model/channels: the checkpoint has 16, the configuration 20"), std::string::npos) << what;
-    EXPECT_NE(what.find("/model/old"), std::string::npos) << what;
+    EXPECT_NE(what.find("model.channels: the checkpoint has 16, the configuration 20"), std::string::npos) << what;
+    EXPECT_NE(what.find("model.old: the checkpoint has 1, the configuration nothing"), std::string::npos) << what;
   }
-  require_same_fingerprint({{"a", 1}}, {{"a", 1}});
+  EXPECT_TRUE(require_same_fingerprint({{"a", 1}}, {{"a", 1}}).empty());
+  // An empty list is neither null nor absent.
+  const json empty = {{"list", json::array()}};
+  EXPECT_THROW(require_same_fingerprint(empty, {{"list", nullptr}}), CheckpointError);
+  EXPECT_THROW(require_same_fingerprint(empty, json::object()), CheckpointError);
+}
+
+TEST_F(CheckpointTest, AllowedChangesArePrefixesOfWholeKeys) {
+  const json saved = {{"optimiser", {{"lr", 1}, {"lr_floor", 2}, {"list", {1, 2}}}}, {"seed", 3}};
+  json other = saved;
+  other["optimiser"]["lr"] = {{"type", "cosine"}};
+  EXPECT_THROW(require_same_fingerprint(saved, other), CheckpointError);
+  EXPECT_EQ(require_same_fingerprint(saved, other, {"optimiser.lr"}).size(), 2u);  // the number went, a type came
+  EXPECT_EQ(require_same_fingerprint(saved, other, {"seed", "optimiser"}).size(), 2u);
+  EXPECT_THROW(require_same_fingerprint(saved, other, {"optimiser.l"}), CheckpointError);
+  EXPECT_THROW(require_same_fingerprint(saved, other, {""}), CheckpointError);
+  other["optimiser"]["lr_floor"] = 5;
+  EXPECT_THROW(require_same_fingerprint(saved, other, {"optimiser.lr"}), CheckpointError);
+  other = saved;
+  other["optimiser"]["list"][1] = 7;
+  EXPECT_EQ(require_same_fingerprint(saved, other, {"optimiser.list.1"}),
+            std::vector<std::string>{"optimiser.list.1: the checkpoint has 2, the configuration 7"});
 }
 
 TEST_F(CheckpointTest, ModelFileChecksNamesAndShapes) {
