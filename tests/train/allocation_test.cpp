@@ -35,6 +35,8 @@ void* counted(std::size_t bytes, std::size_t alignment) {
 }
 }  // namespace
 
+// Where the compiler inlines only one of a pair it sees malloc's memory go to delete, or new's to free.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) { return counted(bytes, std::size_t(alignment)); }
 void operator delete(void* memory) noexcept { std::free(memory); }
