@@ -43,7 +43,7 @@ constexpr int kFieldCounts[] = {MG_REACTIONS(MG_COUNT)};
 #undef MG_COUNT
 
 constexpr std::size_t kStreamBytes = std::size_t{32} << 20;  ///< output that no cache keeps until it is read again
-constexpr std::size_t kThreadCells = 4096;                   ///< fewer cells stay in the calling thread
+constexpr std::size_t kThreadCells = 8192;  ///< fewer cells stay in the calling thread: some microseconds
 
 /// Whether the results are worth writing past the caches, and lie so that whole vectors can.
 template <class T>
