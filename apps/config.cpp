@@ -63,6 +63,9 @@ that decides the numbers. Another one is refused with exit code 8 and a list of 
 | 75 | stopped early by a signal or time limit after a complete checkpoint: run again to go on |
 | 130 | interrupted twice |
 
+A file that is missing or cannot be read counts as invalid: 3 where it should hold a configuration, 4 data or a model to
+import, 8 a trained model or a checkpoint. 7 is for what is written.
+
 )";
 
 /// The schema below a path such as "model.nca" or "train": a key, then for variants the type.

@@ -76,8 +76,17 @@ Foreign foreign_nca(const ImportedNca& nca, const ImportOptions& options) {
   return {nca.format, model_json(nca, options), nca.params};
 }
 
+/// A model that is not there is no valid input, like one that is damaged.
+std::string read_input(const std::string& file) {
+  try {
+    return read_file(file);
+  } catch (const IoError& error) {
+    throw DataError(error.what());
+  }
+}
+
 Foreign read_foreign(const ImportOptions& options) {
-  const std::string &file = options.file, bytes = read_file(file);
+  const std::string &file = options.file, bytes = read_input(file);
   const auto first = bytes.find_first_not_of(" \t\r\n");
   if (first != std::string::npos && bytes[first] == '[') return foreign_nca(parse_distill_nca(bytes, file), options);
   const EqxFile eqx = parse_eqx(bytes, file);

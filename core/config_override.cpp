@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 
 #include "core/suggest.hpp"
@@ -29,6 +30,13 @@ std::optional<json> as_json(std::string_view text) {
   } catch (const ConfigError&) {
   }
   return std::nullopt;
+}
+
+/// NaN, an infinity, a number beyond double, or one that is spelt in another way than JSON spells it.
+bool is_foreign_number(const std::string& text) {
+  char* end = nullptr;
+  std::strtod(text.c_str(), &end);
+  return end != text.c_str() && *end == '\0';
 }
 
 bool takes_bare_string(const Property& p) {
@@ -136,6 +144,8 @@ void apply_override(const Schema& schema, Document& document, const std::string&
     const Schema& level = property ? target.below(*property, has_type) : schema;
     property = target.enter(level, keys[k], has_type);
   }
+  if (!parsed && !property->number_key.empty() && is_foreign_number(text))
+    target.fail("not a finite number as JSON writes it; expected " + expected_text(*property));
   const bool null = parsed && parsed->is_null() && property->nullable;
   if (takes_bare_string(*property) && !null && (!parsed || (property->kind != Kind::variant && !parsed->is_string()))) {
     try {

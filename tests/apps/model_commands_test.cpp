@@ -135,6 +135,18 @@ TEST_F(ModelCommands, ModelsOfOtherProjectsAreReferredToImport) {
   EXPECT_EQ(run_morphogen({"import", path("model.json")}).code, 4);
 }
 
+TEST_F(ModelCommands, AMissingFileIsAnInvalidOneOfItsKind) {
+  const auto code = [&](const std::string& command, const std::string& file) {
+    const auto result = run_morphogen({command, path(file)});
+    EXPECT_NE(result.err.find(file), std::string::npos) << result.err;
+    return result.code;
+  };
+  EXPECT_EQ(code("train", "absent.json"), 3);
+  EXPECT_EQ(code("import", "absent.eqx"), 4);
+  EXPECT_EQ(code("run", "absent.safetensors"), 8);
+  EXPECT_EQ(code("eval", "absent.safetensors"), 8);
+}
+
 class ImportOracle : public ModelCommands {};
 
 TEST_F(ImportOracle, GrowingModelsGrowTheirTargetOverTheCommandLine) {

@@ -222,6 +222,11 @@ TEST_F(TrainCommand, BadInputLeavesNoRunDirectory) {
   EXPECT_EQ(train("run", {"--set", "train.iteratons=3"}).code, 3);
   EXPECT_EQ(train("run", {"--set", "model.channels=3"}).code, 4);  // the picture has four
   EXPECT_EQ(train("run", {"--set", "data=null"}).code, 3);
+  for (const char* rate : {"optimiser.lr=NaN", "optimiser.lr=1e400", "optimiser.lr=-inf"}) {
+    const auto result = train("run", {"--set", rate});
+    EXPECT_EQ(result.code, 3);
+    EXPECT_NE(result.err.find("not a finite number"), std::string::npos) << result.err;
+  }
   EXPECT_EQ(train("run", {"--set", "model.fire_rate=0"}).code, 3);
   EXPECT_EQ(train("run", {"--set", "model.boundary=hard"}).code, 4);  // without a mask
   const auto covered = train("run", {"--set", "model.boundary=soft", "--set", "model.channels=4"});
