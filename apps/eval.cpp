@@ -165,8 +165,12 @@ template <class T>
 int evaluate_series(const EvalOptions& options, const GlobalOptions& global, const ModelSource& source) {
   const auto model = build_model<T>(source, global);
   const Exec exec = make_exec(global);
-  const auto data = load_data(source.experiment->at("data"), exec);
+  auto data = load_data(source.experiment->at("data"), exec);
   train::observed_channels(*model.system, data);
+  if (!has_solver(source.model.type()) && source.experiment->at("augment").type() != "trajectory") {
+    const int steps = options.steps > 0 ? options.steps : training_steps(source, *model.system, data.front());
+    for (auto& trajectory : data) trajectory = in_steps(std::move(trajectory), steps);
+  }
   json report{{"model", options.model}, {"trained", source.weights.has_value()}, {"trajectories", json::array()}};
   double squares = 0, spread = 0;
   std::size_t frames = 0;

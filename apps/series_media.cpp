@@ -81,6 +81,12 @@ std::vector<double> times_of(const train::Trajectory& data) {
   return times;
 }
 
+train::Trajectory in_steps(train::Trajectory data, int steps_per_frame) {
+  data.times.clear();
+  for (std::size_t k = 0; k < data.frames.size(); ++k) data.times.push_back(double(k) * steps_per_frame);
+  return data;
+}
+
 template <class T>
 void write_weights(const fs::path& file, const Layout& layout, const std::vector<T>& params) {
   std::vector<Image> parts;

@@ -22,6 +22,9 @@ void write_weights(const std::filesystem::path& file, const Layout& layout, cons
 /// The times of a trajectory: its own, else 0, 1, 2, ...
 std::vector<double> times_of(const train::Trajectory& data);
 
+/// `data` with its frames at whole numbers of steps, so many from one to the next: for models that count steps.
+train::Trajectory in_steps(train::Trajectory data, int steps_per_frame);
+
 /// How near a model comes to a trajectory that it starts on.
 struct SeriesError {
   std::vector<double> times;       // [frames reached, without the first]

@@ -10,6 +10,7 @@
 #include "apps/experiment.hpp"
 #include "apps/logging.hpp"
 #include "apps/progress.hpp"
+#include "apps/registries.hpp"
 #include "apps/root_schema.hpp"
 #include "apps/series_media.hpp"
 #include "apps/signals.hpp"
@@ -120,8 +121,10 @@ template <class T>
 void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory& run) {
   const auto& data = e.data.front();
   if (root.at("data").type() != "images") {
+    const bool timed = has_solver(root.at("model").type()) || root.at("augment").type() == "trajectory";
     write_series_media(run.media(), e.exec, *e.system,
-                       e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params(), data, e.seed);
+                       e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params(),
+                       timed ? data : in_steps(data, e.augmenter->steps(0)), e.seed);
     train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
     return;
   }

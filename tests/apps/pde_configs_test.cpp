@@ -51,5 +51,27 @@ TEST(PdeConfigs, EveryOneRunsThreeSteps) {
   EXPECT_GE(count, 20);
 }
 
+/// Three iterations on twelve short steps of small data.
+void train_three_steps(const std::filesystem::path& file, const Config& whole) {
+  const Config model = whole.at("data").at("model");
+  const double dt = model.json().contains("solver") ? model.at("solver").get<double>("dt") : 1;
+  GlobalOptions options;
+  options.sets = {"data.start.size=[16,16]", "data.stride=1",
+                  R"(data.times={"type":"linspace","count":13,"to":)" + std::to_string(12 * dt) + "}"};
+  Experiment<float> experiment(load_root_config(file, options), {}, false);
+  for (int k = 0; k < 3; ++k) EXPECT_EQ(experiment.trainer->step().problem, "") << file;
+}
+
+TEST(PdeConfigs, EveryOneTrainsThreeSteps) {
+  int count = 0;
+  for (const auto& file : pde_configs()) {
+    const Config whole = load_root_config(file, {});
+    if (!whole.has("data")) continue;
+    train_three_steps(file, whole);
+    ++count;
+  }
+  EXPECT_GE(count, 1);
+}
+
 }  // namespace
 }  // namespace mg::apps

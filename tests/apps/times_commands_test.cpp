@@ -76,6 +76,25 @@ TEST_F(TimesCommands, SimulateWritesTrajectoriesThatAreDataAndStarts) {
   EXPECT_EQ(read_array(path("d.npz"), "").as_double()[0], values[0]);
 }
 
+TEST_F(TimesCommands, AModelOfASeriesIsDrawnAndJudged) {
+  ASSERT_EQ(run_morphogen({"simulate", config(), "-o", path("a.npz")}).code, 0);
+  config_["data"] = {{"type", "array"}, {"file", "a.npz"}, {"channels", {0, 1}}};
+  config_["augment"] = {{"type", "morph"}, {"steps", 2}, {"shift", 0}};
+  const auto trained = run_morphogen({"train", config(), "--run-dir", path("run"), "--set", "train.iterations=2"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  for (const char* name : {"compare.png", "prediction.png", "prediction.gif", "weights.png", "loss.png"})
+    EXPECT_TRUE(fs::exists(path(std::string("run/media/") + name))) << name;
+  const auto judged = run_morphogen({"eval", path("run")});
+  ASSERT_EQ(judged.code, 0) << judged.err;
+  const auto report = json::parse(judged.out);
+  EXPECT_EQ(report["trajectories"].size(), 2u);
+  EXPECT_EQ(report["trajectories"][0]["times"], json({2.0, 4.0}));
+  EXPECT_GT(report["rms"].get<double>(), 0);
+  // what stays as it is, is 0 away from data that stay as they are
+  const auto same = run_morphogen({"eval", config()});
+  EXPECT_LT(json::parse(same.out)["rms"].get<double>(), 1e-6) << same.out;
+}
+
 TEST_F(TimesCommands, MistakesHaveTheirCodes) {
   EXPECT_EQ(run_morphogen({"run", config(), "--steps", "3"}).code, 2);
   EXPECT_EQ(run_morphogen({"run", config(), "--sample", "2"}).code, 2);
