@@ -53,9 +53,8 @@ class Loss {
     e.augmenter->begin({}, 0);
     group_ = &e.augmenter->groups().front();
     layout_ = system_->state_layout(group_->grid);
-    const int observed = e.data.front().channels;
-    objective_ = train::make_objective<double>(config.at("objective"), image_model(config.at("model"), observed));
-    objective_->bind({}, {group_->condition_view(), group_->target_view(observed), 1.0 / group_->count});
+    objective_ = train::make_objective<double>(config.at("objective"), image_model(config.at("model"), e.data.front().channels));
+    objective_->bind({}, {group_->condition_view(), group_->target_view(), 1.0 / group_->count});
     base_ = {.seed = e.seed, .iteration = 0, .step = 0, .sample0 = group_->sample0, .t = 0, .h = 1};
     rollout_ = std::make_unique<train::Rollout<double>>(Exec{}, *system_, layout_, group_->count);
     steps_ = steps > 0 ? steps : e.augmenter->steps(0);

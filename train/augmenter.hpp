@@ -20,11 +20,18 @@ struct SampleGroup {
   Layout state_layout, condition_layout;
   Buffer<T> start;       ///< states before the rollout, StateView layout
   Buffer<T> conditions;  ///< boundary masks ...
-  Buffer<T> target;      ///< (count, observed channels, h, w)
+  Buffer<T> target;      ///< (count, observed channels, h, w); with times (times, count, observed channels, h, w)
+  double t0 = 0;         ///< time of the start [model time]
+  std::vector<double> save_times;  ///< times of the targets, increasing; empty = a number of steps and one target
+  int observed = 0;                ///< channels of the target; 0 = all that it has room for
 
   StateView<T> start_view() { return {start.data(), &state_layout, count}; }
   ConstStateView<T> condition_view() const { return {conditions.data(), &condition_layout, count}; }
-  ConstView<T> target_view(int observed) const { return {target.data(), {count, observed, grid.h, grid.w}}; }
+  int saves() const { return save_times.empty() ? 1 : int(save_times.size()); }
+  ConstView<T> target_view() const {
+    const int room = int(target.size() / (std::size_t(count) * std::size_t(grid.h) * std::size_t(grid.w)));
+    return {target.data(), {count * saves(), observed > 0 ? observed : room, grid.h, grid.w}};
+  }
 };
 
 /// The frames (and masks) a run trains on, in host memory: frames[t] of (channels, h, w), padding included.
@@ -45,6 +52,14 @@ struct AugmenterInputs {
   const System<T>* system = nullptr;
   std::vector<Trajectory> data;
   std::uint64_t seed = 0;
+  bool own_grids = false;  ///< the steps of a sample depend on its state (adaptive): no two samples share a rollout
+};
+
+/// What the trainer hands back of one rollout over a time grid, in its own group.
+template <class T>
+struct RolloutYield {
+  std::vector<ConstStateView<T>> saves;  ///< [times] the predicted states; empty unless asked for
+  ConstStateView<T> start_bar;           ///< gradient of the total by the start state; null data unless asked for
 };
 
 /// Feeds the trainer: keeps the samples, decides the start states and targets of every iteration, learns what the
@@ -58,6 +73,13 @@ class Augmenter {
   virtual int steps(std::int64_t iteration) const = 0;
   /// Prepares start and target of the groups for `iteration` (0-based).
   virtual void begin(const Exec& exec, std::int64_t iteration) = 0;
+  /// Whether every iteration that was not thrown away counts as accepted.
+  virtual bool always_moves_on() const { return false; }
+  /// Whether learn() needs the predicted states, or the gradient by the start states.
+  virtual bool wants_saves() const { return false; }
+  virtual bool wants_start_bar() const { return false; }
+  /// Takes what the rollout of a group gave; called for every group before finish(), unless the iteration is thrown away.
+  virtual void learn(const Exec&, std::size_t, const RolloutYield<T>&) {}
   /// Takes the final states (one view per group) and per-sample losses (device arrays, one per group) of that iteration.
   /// `accepted` false: keep everything, the iteration is tried again.
   virtual void finish(const Exec& exec, std::int64_t iteration, const std::vector<ConstStateView<T>>& finals,

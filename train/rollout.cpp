@@ -137,21 +137,38 @@ void Rollout<T>::forward(const T* params, ConstStateView<T> conditions, ConstSta
   run(params, conditions, start, base, plan, objective);
 }
 
+/// The start as a whole state. @throws std::invalid_argument when it does not fit
 template <class T>
-void Rollout<T>::run(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
-                     const MemoryPlan& plan, Objective<T>* objective) {
+void Rollout<T>::take_start(ConstStateView<T> start, T* to) const {
   const std::size_t size = layout_.size() * std::size_t(batch_);
   if (start.data == nullptr || start.layout == nullptr || start.batch != batch_ || start.size() > size ||
       !starts_with(layout_, *start.layout))
     throw std::invalid_argument("Rollout: start has " + std::to_string(start.size()) + " elements in a batch of " +
                                 std::to_string(start.batch) + ", expected the first blocks of " + std::to_string(size) +
                                 " in " + std::to_string(batch_));
+  copy_bytes(exec_, to, exec_.backend, start.data, exec_.backend, start.size() * sizeof(T));
+  zero_bytes(exec_, to + start.size(), (size - start.size()) * sizeof(T));
+}
+
+template <class T>
+TimeGrid Rollout<T>::time_grid(const T* params, ConstStateView<T> conditions, ConstStateView<T> start,
+                               const StepIndex& base, std::span<const double> save_times) {
+  const std::size_t size = layout_.size() * std::size_t(batch_);
+  if (bars_[0].size() != size) bars_[0] = Buffer<T>(exec_, size);
+  take_start(start, bars_[0].data());
+  return system_.time_grid(exec_, base, params, conditions, {bars_[0].data(), &layout_, batch_}, save_times,
+                           workspace_);
+}
+
+template <class T>
+void Rollout<T>::run(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
+                     const MemoryPlan& plan, Objective<T>* objective) {
+  ready_ = false;
   prepare(plan);
   base_ = base;
   if (objective != nullptr) objective->begin(exec_, base_, saves());
   prepare_saves(objective);
-  copy_bytes(exec_, state(0).data, exec_.backend, start.data, exec_.backend, start.size() * sizeof(T));
-  zero_bytes(exec_, state(0).data + start.size(), (size - start.size()) * sizeof(T));
+  take_start(start, state(0).data);
   show_saves(-1, state(0), objective);
   for (const Op& op : program_->forward) run_first_step(op, params, conditions, objective);
   ready_ = true;

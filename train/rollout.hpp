@@ -48,6 +48,10 @@ class Rollout {
   void backward(const T* params, ConstStateView<T> conditions, Objective<T>& objective, T* params_bar,
                 StateView<T> start_bar);
 
+  /// system.time_grid from a start as forward() takes it.
+  TimeGrid time_grid(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
+                     std::span<const double> save_times);
+
   /// x_K of the last forward(); stands until the next one.
   ConstStateView<T> final_state() const;
   /// Whether forward() leaves a copy of every save behind, those that the objective does not observe included.
@@ -67,6 +71,7 @@ class Rollout {
   StateView<T> state(int buffer) const { return {states_[std::size_t(buffer)].data(), &layout_, batch_}; }
   StepIndex index_of(int k) const;
   void prepare(const MemoryPlan& plan);
+  void take_start(ConstStateView<T> start, T* to) const;
   void prepare_saves(const Objective<T>* objective);
   void run(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
            const MemoryPlan& plan, Objective<T>* objective);

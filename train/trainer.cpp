@@ -35,6 +35,11 @@ Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& aug
     samples_ += std::size_t(group.count);
   }
   plans_.resize(groups.size());
+  start_bars_.resize(groups.size());
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    rollouts_[g].keep_saves(augmenter_.wants_saves());
+    if (augmenter_.wants_start_bar()) start_bars_[g] = Buffer<T>(exec_, rollouts_[g].bytes_of_state() / sizeof(T));
+  }
   if (options_.memory == "auto" && options_.memory_budget == 0)
     options_.memory_budget = std::size_t(0.8 * double(free_memory(exec_)));
   params_ = uploaded(exec_, params);
@@ -47,15 +52,15 @@ Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& aug
 }
 
 template <class T>
-const MemoryPlan& Trainer<T>::plan(std::size_t group, int steps) {
+const MemoryPlan& Trainer<T>::plan(std::size_t group, int steps, int held) {
   auto& known = plans_.at(group);
-  if (const auto it = known.find(steps); it != known.end()) return it->second;
+  if (const auto it = known.find({steps, held}); it != known.end()) return it->second;
   const std::size_t bytes = rollouts_[group].bytes_of_state();
   const double share = double(bytes) / double(state_bytes_);
   const auto budget = std::size_t(double(options_.memory_budget) * share);
   try {
-    const auto plan = plan_rollout(steps, bytes, budget, options_.memory, options_.memory_slots);
-    return known.emplace(steps, plan).first->second;
+    const auto plan = plan_rollout(steps, bytes, budget, options_.memory, options_.memory_slots, held);
+    return known.emplace(std::pair{steps, held}, plan).first->second;
   } catch (const std::invalid_argument& error) {
     throw ConfigError(std::string("train.memory: ") + error.what());
   }
@@ -86,6 +91,7 @@ template <class T>
 const char* Trainer<T>::problem(double total) const {
   if (!std::isfinite(total)) return "the loss is not finite";
   if (total > options_.loss_threshold) return "the loss passed train.loss_threshold";
+  if (options_.nan_loss_is_zero) return "";
   if (!std::isfinite(measured_.state_squares)) return "the state is not finite";
   if (!std::isfinite(measured_.gradient_squares)) return "the gradient is not finite";
   return "";
@@ -98,26 +104,62 @@ void Trainer<T>::keep_best(double total) {
   copy_bytes(exec_, best_params_.data(), exec_.backend, params_.data(), exec_.backend, params_.size() * sizeof(T));
 }
 
+template <class T>
+void Trainer<T>::run_forward(std::size_t g, const StepIndex& base) {
+  auto& group = augmenter_.groups()[g];
+  Rollout<T>& rollout = rollouts_[g];
+  Objective<T>* objective = objectives_[g].get();
+  if (group.save_times.empty()) {
+    const int steps = augmenter_.steps(iteration_);
+    rollout.forward(params_.data(), group.condition_view(), group.start_view(), base, plan(g, steps), objective);
+    return;
+  }
+  const TimeGrid grid =
+      rollout.time_grid(params_.data(), group.condition_view(), group.start_view(), base, group.save_times);
+  rollout.forward(params_.data(), group.condition_view(), group.start_view(), base, grid,
+                  plan(g, int(grid.steps.size()), held_states(grid, augmenter_.wants_saves())), objective);
+}
+
+/// The predicted states and the gradients of the starts, to the augmenter.
+template <class T>
+void Trainer<T>::hand_back() {
+  if (!augmenter_.wants_saves() && !augmenter_.wants_start_bar()) return;
+  auto& groups = augmenter_.groups();
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    RolloutYield<T> yield;
+    if (augmenter_.wants_saves())
+      for (std::size_t m = 0; m < groups[g].save_times.size(); ++m) yield.saves.push_back(rollouts_[g].saved_state(m));
+    if (start_bars_[g].size() > 0) yield.start_bar = start_bar(g);
+    augmenter_.learn(exec_, g, yield);
+  }
+}
+
+template <class T>
+StateView<T> Trainer<T>::start_bar(std::size_t g) const {
+  if (start_bars_[g].size() == 0) return {};
+  const auto x = rollouts_[g].final_state();
+  return {start_bars_[g].data(), x.layout, x.batch};
+}
+
 /// All groups forwards and backwards: gradient_, finals_, sample_losses_.
 template <class T>
 void Trainer<T>::run_rollouts() {
   auto& groups = augmenter_.groups();
-  const int steps = augmenter_.steps(iteration_);
   gradient_.zero();
   finals_.clear();
   sample_losses_.clear();
   for (std::size_t g = 0; g < groups.size(); ++g) {
     auto& group = groups[g];
     auto& objective = *objectives_[g];
-    const int observed = int(group.target.size() / (std::size_t(group.count) * group.grid.h * group.grid.w));
-    objective.bind(exec_,
-                   {group.condition_view(), group.target_view(observed), 1.0 / double(samples_), group.per_batch});
+    objective.bind(
+        exec_, {group.condition_view(), group.target_view(), 1.0 / double(samples_), group.per_batch, group.saves()});
     StepIndex base;
     base.seed = seed_ + std::uint64_t(stream_) * 0x9E3779B97F4A7C15ULL;
     base.iteration = iteration_;
     base.sample0 = group.sample0;
-    rollouts_[g].forward(params_.data(), group.condition_view(), group.start_view(), base, plan(g, steps), &objective);
-    rollouts_[g].backward(params_.data(), group.condition_view(), objective, gradient_.data(), {});
+    base.t = group.t0;
+    run_forward(g, base);
+    rollouts_[g].backward(params_.data(), group.condition_view(), objective, gradient_.data(), start_bar(g));
     finals_.push_back(rollouts_[g].final_state());
     sample_losses_.push_back(objective.sample_losses());
   }
@@ -159,12 +201,13 @@ const StepReport& Trainer<T>::step() {
     return report;
   }
   skips_ = 0;
-  report.accepted =
-      options_.accept_always || iteration_ < options_.warmup || report.total - best_ < options_.accept_margin;
+  report.accepted = options_.accept_always || augmenter_.always_moves_on() || iteration_ < options_.warmup ||
+                    report.total - best_ < options_.accept_margin;
   report.best = iteration_ > options_.warmup && report.total < best_;
   if (report.best && !options_.best_after_update) keep_best(report.total);
   optimiser_.step(exec_, params_.data(), gradient_.data());
   if (report.best && options_.best_after_update) keep_best(report.total);
+  if (report.accepted) hand_back();
   augmenter_.finish(exec_, iteration_, finals_, sample_losses_, report.accepted);
   ++iteration_;
   return report;

@@ -27,6 +27,8 @@ struct TrainerOptions {
   /// or those that the loss was measured with.
   bool best_after_update = true;
   double loss_threshold = 1e16;
+  /// Judge an iteration by its total alone: a prediction that is NaN has loss 0 and counts, as in the reference.
+  bool nan_loss_is_zero = false;
   OnDivergence on_divergence = OnDivergence::stop;
   int max_skips = 10;             ///< consecutive skipped iterations before giving up
   std::string memory = "auto";    ///< of plan_rollout
@@ -69,8 +71,9 @@ class Trainer {
   std::vector<T> params() const { return params_.to_vector(); }
   std::vector<T> best_params() const { return best_params_.to_vector(); }
   const std::vector<Rollout<T>>& rollouts() const { return rollouts_; }
-  /// The memory plan of one group for rollouts of `steps` steps. @throws ConfigError when the budget is too small
-  const MemoryPlan& plan(std::size_t group, int steps);
+  /// The memory plan of one group for rollouts of `steps` steps with `held` states besides.
+  /// @throws ConfigError when the budget is too small
+  const MemoryPlan& plan(std::size_t group, int steps, int held = 0);
 
   /// Everything needed to go on bit for bit: parameters, optimiser, augmenter, best, counters.
   void save(TensorFile& file) const;
@@ -88,6 +91,9 @@ class Trainer {
     std::vector<double> terms;
   };
   void run_rollouts();
+  void run_forward(std::size_t group, const StepIndex& base);
+  void hand_back();
+  StateView<T> start_bar(std::size_t group) const;
   void read_back();
   const char* problem(double total) const;
   void throw_away();
@@ -101,7 +107,8 @@ class Trainer {
   TrainerOptions options_;
   std::uint64_t seed_;
   std::vector<Rollout<T>> rollouts_;
-  std::vector<std::map<int, MemoryPlan>> plans_;
+  std::vector<std::map<std::pair<int, int>, MemoryPlan>> plans_;  // [groups] by steps and held states
+  std::vector<Buffer<T>> start_bars_;  // [groups] empty unless the augmenter learns from them
   std::size_t samples_ = 0, state_bytes_ = 0;
   Buffer<T> params_, best_params_, gradient_, scalars_;
   std::vector<T> host_scalars_;            // of scalars_
