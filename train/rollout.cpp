@@ -137,15 +137,22 @@ void Rollout<T>::forward(const T* params, ConstStateView<T> conditions, ConstSta
   run(params, conditions, start, base, plan, objective);
 }
 
-/// The start as a whole state. @throws std::invalid_argument when it does not fit
+/// @throws std::invalid_argument when it does not fit
 template <class T>
-void Rollout<T>::take_start(ConstStateView<T> start, T* to) const {
+void Rollout<T>::check_start(ConstStateView<T> start) const {
   const std::size_t size = layout_.size() * std::size_t(batch_);
   if (start.data == nullptr || start.layout == nullptr || start.batch != batch_ || start.size() > size ||
       !starts_with(layout_, *start.layout))
     throw std::invalid_argument("Rollout: start has " + std::to_string(start.size()) + " elements in a batch of " +
                                 std::to_string(start.batch) + ", expected the first blocks of " + std::to_string(size) +
                                 " in " + std::to_string(batch_));
+}
+
+/// The start as a whole state.
+template <class T>
+void Rollout<T>::take_start(ConstStateView<T> start, T* to) const {
+  check_start(start);
+  const std::size_t size = layout_.size() * std::size_t(batch_);
   copy_bytes(exec_, to, exec_.backend, start.data, exec_.backend, start.size() * sizeof(T));
   zero_bytes(exec_, to + start.size(), (size - start.size()) * sizeof(T));
 }
@@ -163,6 +170,7 @@ TimeGrid Rollout<T>::time_grid(const T* params, ConstStateView<T> conditions, Co
 template <class T>
 void Rollout<T>::run(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
                      const MemoryPlan& plan, Objective<T>* objective) {
+  check_start(start);
   ready_ = false;
   prepare(plan);
   base_ = base;

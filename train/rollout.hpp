@@ -71,6 +71,7 @@ class Rollout {
   StateView<T> state(int buffer) const { return {states_[std::size_t(buffer)].data(), &layout_, batch_}; }
   StepIndex index_of(int k) const;
   void prepare(const MemoryPlan& plan);
+  void check_start(ConstStateView<T> start) const;
   void take_start(ConstStateView<T> start, T* to) const;
   void prepare_saves(const Objective<T>* objective);
   void run(const T* params, ConstStateView<T> conditions, ConstStateView<T> start, const StepIndex& base,
