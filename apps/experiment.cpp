@@ -1,5 +1,8 @@
 #include "apps/experiment.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "apps/data.hpp"
 #include "apps/registries.hpp"
 #include "core/fft.hpp"
@@ -41,29 +44,81 @@ void require_free_channels(const train::ImageModel& image, const Config& model) 
                                         " channels, the model has " + std::to_string(image.channels));
 }
 
+/// Whether the model has a solver, and so a time of its own.
+bool runs_in_time(const Config& model) { return model.json().contains("solver"); }
+
+bool adaptive(const Config& model) {
+  if (!runs_in_time(model)) return false;
+  const Config solver = model.at("solver");
+  return solver.json().contains("adaptive") && solver.has("adaptive");
+}
+
+/// What does not go together is refused before anything is loaded.
+void require_consistent(const Config& root) {
+  const std::string augment = root.at("augment").type(), objective = root.at("objective").type();
+  if (runs_in_time(root.at("model")) && augment != "trajectory")
+    root.fail("augment", "\"" + augment + "\" counts steps, but the model \"" + root.at("model").type() +
+                             "\" is solved in time; use \"trajectory\"");
+  if ((augment == "trajectory") != (objective == "trajectory"))
+    root.fail("objective", "the augmenter \"" + augment + "\" and the objective \"" + objective +
+                               "\" do not go together; use \"trajectory\" for both or for none");
+}
+
+train::TrajectoryModel trajectory_model(const Config& model, int observed) {
+  if (!runs_in_time(model)) {
+    const PerceptionSpec perception = image_model(model, observed).perception;
+    return {observed, perception.padding, perception.dx};
+  }
+  train::TrajectoryModel m;
+  m.observed = observed;
+  const auto name = model.get<std::string>("padding");
+  m.padding = Padding(std::find(std::begin(kPaddingNames), std::end(kPaddingNames), name) - std::begin(kPaddingNames));
+  m.dx = model.get<double>("dx");
+  return m;
+}
+
+/// The steps that the image objective of an automaton with a boundary must see.
+template <class T>
+std::unique_ptr<System<T>> pre_boundary_system(const Config& root, int observed) {
+  if (root.at("objective").type() != "image") return nullptr;
+  const auto model = image_model(root.at("model"), observed);
+  require_free_channels(model, root.at("model"));
+  const auto options = train::objective_options(root.at("objective"), model);
+  if (options.boundary_on != train::ImageObjectiveOptions::BoundaryOn::pre_boundary || options.boundary_reg <= 0 ||
+      model.boundary == train::ImageModel::Boundary::none)
+    return nullptr;
+  return std::make_unique<nca::PreBoundarySystem<T>>(
+      nca::nca_spec(root.at("model"), root.at("model").type() == "gnca"));
+}
+
 }  // namespace
+
+template <class T>
+std::unique_ptr<train::Objective<T>> make_objective(const Config& root, int observed) {
+  const Config objective = root.at("objective");
+  if (objective.type() == "image") return train::make_objective<T>(objective, image_model(root.at("model"), observed));
+  return std::make_unique<train::TrajectoryObjective<T>>(trajectory_model(root.at("model"), observed),
+                                                         train::trajectory_objective_options(objective));
+}
+template std::unique_ptr<train::Objective<float>> make_objective<float>(const Config&, int);
+template std::unique_ptr<train::Objective<double>> make_objective<double>(const Config&, int);
 
 template <class T>
 Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
     : exec(where), seed(std::uint64_t(root.get<std::int64_t>("seed"))) {
   const auto& all = registries<T>();
   if (!root.has("data")) root.fail("data", "training needs data; see \"morphogen config docs data\"");
+  require_consistent(root);
   require_fft(root.at("objective"), exec);
   system = all.systems.create(root.at("model"));
   data = load_data(root.at("data"), exec);
-  const auto model = image_model(root.at("model"), data.front().channels);
-  require_free_channels(model, root.at("model"));
-  const train::AugmenterInputs<T> inputs{exec, system.get(), data, seed};
+  const int observed = data.front().channels;
+  rollout_system = pre_boundary_system<T>(root, observed);
+  const train::AugmenterInputs<T> inputs{exec, system.get(), data, seed, adaptive(root.at("model"))};
   augmenter = all.augmenters.create(root.at("augment"), inputs);
   optimiser = train::make_optimiser<T>(root.at("optimiser"), system->param_layout(), exec);
   std::vector<std::unique_ptr<train::Objective<T>>> objectives;
-  for (std::size_t g = 0; g < augmenter->groups().size(); ++g)
-    objectives.push_back(train::make_objective<T>(root.at("objective"), model));
-  const auto options = train::objective_options(root.at("objective"), model);
-  if (options.boundary_on == train::ImageObjectiveOptions::BoundaryOn::pre_boundary && options.boundary_reg > 0 &&
-      model.boundary != train::ImageModel::Boundary::none)
-    rollout_system =
-        std::make_unique<nca::PreBoundarySystem<T>>(nca::nca_spec(root.at("model"), root.at("model").type() == "gnca"));
+  for (std::size_t g = 0; g < augmenter->groups().size(); ++g) objectives.push_back(make_objective<T>(root, observed));
   if (checked)
     rollout_system = std::make_unique<train::CheckedSystem<T>>(
         rollout_system ? std::move(rollout_system) : all.systems.create(root.at("model")), train::kCompareEvery);
@@ -72,7 +127,7 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
   auto training = train::trainer_options(root.at("train"));
   trainer = std::make_unique<train::Trainer<T>>(exec, rollout_system ? *rollout_system : *system, *augmenter,
                                                 std::move(objectives), *optimiser, training, seed, params);
-  for (std::size_t g = 0; g < augmenter->groups().size(); ++g) trainer->plan(g, augmenter->steps(0));
+  for (std::size_t g = 0; g < augmenter->groups().size(); ++g) trainer->first_plan(g);
 }
 
 template struct Experiment<float>;

@@ -6,11 +6,17 @@
 #include "core/system.hpp"
 #include "train/image_objective.hpp"
 #include "train/trainer.hpp"
+#include "train/trajectory_objective.hpp"
 
 namespace mg::apps {
 
 /// What the objective must know of the model that "model" describes.
 train::ImageModel image_model(const Config& model, int observed);
+
+/// The objective of "objective" for data of `observed` channels.
+/// @throws ConfigError when model, augmenter and objective do not go together
+template <class T>
+std::unique_ptr<train::Objective<T>> make_objective(const Config& root, int observed);
 
 /// Everything that a configuration describes, built and ready to train. Nothing on the disk is written.
 template <class T>

@@ -53,11 +53,23 @@ class Loss {
     e.augmenter->begin({}, 0);
     group_ = &e.augmenter->groups().front();
     layout_ = system_->state_layout(group_->grid);
-    objective_ = train::make_objective<double>(config.at("objective"), image_model(config.at("model"), e.data.front().channels));
-    objective_->bind({}, {group_->condition_view(), group_->target_view(), 1.0 / group_->count});
-    base_ = {.seed = e.seed, .iteration = 0, .step = 0, .sample0 = group_->sample0, .t = 0, .h = 1};
+    objective_ = make_objective<double>(config, e.data.front().channels);
+    objective_->bind(
+        {}, {group_->condition_view(), group_->target_view(), 1.0 / group_->count, group_->per_batch, group_->saves()});
+    base_ = {.seed = e.seed, .iteration = 0, .step = 0, .sample0 = group_->sample0, .t = group_->t0, .h = 1};
     rollout_ = std::make_unique<train::Rollout<double>>(Exec{}, *system_, layout_, group_->count);
-    steps_ = steps > 0 ? steps : e.augmenter->steps(0);
+    if (group_->save_times.empty()) {
+      steps_ = steps > 0 ? steps : e.augmenter->steps(0);
+      for (int k = 0; k < steps_; ++k) grid_.steps.push_back({double(k), 1}), grid_.saves.push_back({k, 1, true});
+    } else {  // recorded at the initial parameters and kept: the gradient is that of the steps taken
+      Vec params(system_->param_layout().size());
+      system_->initialise(e.seed, params);
+      grid_ =
+          rollout_->time_grid(params.data(), group_->condition_view(), group_->start_view(), base_, group_->save_times);
+      base_.h = grid_.steps.front().h;
+      base_.stages = grid_.steps.front().stages;
+      steps_ = int(grid_.steps.size());
+    }
     plan_ = train::plan_rollout(steps_, size() * sizeof(double), 0, "store_all");
   }
 
@@ -73,7 +85,7 @@ class Loss {
   Grid grid() const { return group_->grid; }
 
   double value(const Vec& params, const Vec& start) {
-    rollout_->forward(params.data(), group_->condition_view(), view(start), base_, plan_, objective_.get());
+    rollout_->forward(params.data(), group_->condition_view(), view(start), base_, grid_, plan_, objective_.get());
     Vec terms(objective_->terms().size());
     objective_->totals({}, terms.data());
     return dot(terms, objective_->term_weights());
@@ -110,6 +122,7 @@ class Loss {
   std::unique_ptr<train::Rollout<double>> rollout_;
   train::SampleGroup<double>* group_ = nullptr;
   StepIndex base_;
+  TimeGrid grid_;
   train::MemoryPlan plan_;
   Workspace workspace_;
   int steps_ = 0;

@@ -9,6 +9,7 @@
 #include "core/validate.hpp"
 #include "train/image_objective.hpp"
 #include "train/train_config.hpp"
+#include "train/trajectory_objective.hpp"
 
 namespace mg::apps {
 
@@ -31,7 +32,10 @@ Schema make_root_schema() {
       .variant("data", data_variants(), std::nullopt, "what it learns; needed for training")
       .nullable()
       .variant("augment", all.augmenters.variants(), "morph", "how the data become start states and targets")
-      .object("objective", train::objective_schema(), "what training minimises")
+      .variant("objective",
+               {{"image", train::objective_schema()}, {"trajectory", train::trajectory_objective_schema()}}, "image",
+               "what training minimises")
+      .default_type("image")
       .variant("optimiser", train::optimiser_variants(), "nadam", "how parameters follow the gradient")
       .object("train", train::train_schema(), "the training loop")
       .object("checkpoint", train::checkpoint_schema(), "what a run keeps to go on from");

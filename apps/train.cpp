@@ -96,7 +96,7 @@ void print_plan(Experiment<T>& e, const train::SessionOptions& session) {
   std::cout << "parameters: " << e.system->param_layout().size() << "\n";
   auto& groups = e.augmenter->groups();
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    const auto& plan = e.trainer->plan(g, e.augmenter->steps(0));
+    const auto& plan = e.trainer->first_plan(g);
     std::cout << "group " << g << ": " << groups[g].count << " samples of " << groups[g].grid.h << " x "
               << groups[g].grid.w << ", " << plan.describe() << "\n";
     bytes += plan.bytes;
@@ -119,6 +119,8 @@ void log_to_file(const fs::path& file) {
 
 template <class T>
 void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory& run) {
+  train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
+  if (!e.augmenter->groups().front().save_times.empty()) return;
   const auto& data = e.data.front();
   if (root.at("data").type() != "images") {
     const bool timed = has_solver(root.at("model").type()) || root.at("augment").type() == "trajectory";
@@ -137,7 +139,6 @@ void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory&
   media.iteration = e.trainer->iteration();
   train::write_media(run.media(), e.exec, *e.system,
                      e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params(), data, media);
-  train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
 }
 
 /// A checkpoint that does not fit leaves an earlier run as it was, and no new one.
@@ -168,7 +169,7 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
     log::info("{} in {}", start > 0 ? "going on from step " + std::to_string(start) : "training", run.path().string());
     for (std::size_t g = 0; g < e.augmenter->groups().size(); ++g)
       log::info("{} samples of {} x {}, {}", e.augmenter->groups()[g].count, e.augmenter->groups()[g].grid.h,
-                e.augmenter->groups()[g].grid.w, e.trainer->plan(g, e.augmenter->steps(start)).describe());
+                e.augmenter->groups()[g].grid.w, e.trainer->first_plan(g).describe());
     const auto end = work.run();
     progress.finish();
     if (end == train::SessionEnd::stopped) {

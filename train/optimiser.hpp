@@ -40,7 +40,9 @@ class Optimiser {
 ///   tensor_normalise   g / (|g| + epsilon) per tensor
 ///   clip_global_norm   g min(1, max / |g| of all tensors)
 ///   clip_block_rms     g / max(1, rms(g) / max) per tensor
+///   adaptive_clip      g min(1, max max(|theta|, 1e-3) / |g|) per tensor
 ///   apply_if_finite    a gradient with NaN or infinity changes nothing, unless `max_consecutive` before it were bad
+/// "grouped" gives groups of tensors rules of their own, freezes, bounds or prunes them (train/grouped_optimiser.hpp).
 Variants optimiser_variants();
 
 /// @param params  layout of the flat buffer; its blocks are the tensors

@@ -9,7 +9,7 @@
 namespace mg::train {
 
 enum class UpdateRule { adam, nadam, sgd };
-enum class TransformKind { param_block_norm, tensor_normalise, clip_global_norm, clip_block_rms };
+enum class TransformKind { param_block_norm, tensor_normalise, clip_global_norm, clip_block_rms, adaptive_clip };
 struct Transform {
   TransformKind kind;
   double value;
@@ -91,6 +91,12 @@ MG_HD void transform_factors(const OptimiserSettings& s, const TensorSums* sums,
         case TransformKind::clip_global_norm:
           factors[t] *= global > transform.value ? transform.value / global : 1;
           break;
+        case TransformKind::adaptive_clip: {
+          constexpr double kLeastTheta = 1e-3, kLeastNorm = 1e-6;
+          const double theta = sqrt(sums[t].v[1]), most = transform.value * (theta > kLeastTheta ? theta : kLeastTheta);
+          factors[t] *= norm >= most ? most / (norm > kLeastNorm ? norm : kLeastNorm) : 1;
+          break;
+        }
         case TransformKind::clip_block_rms: {
           const double rms = norm / sqrt(double(offsets[t + 1] - offsets[t])) / transform.value;
           factors[t] /= rms > 1 ? rms : 1;

@@ -1,5 +1,6 @@
 #include "train/morph_augmenter.hpp"
 #include "train/pool_augmenter.hpp"
+#include "train/trajectory_augmenter.hpp"
 
 namespace mg::train {
 
@@ -80,6 +81,13 @@ template <class T>
 void register_augmenters(Registry<Augmenter<T>, const AugmenterInputs<T>&>& registry) {
   registry.add("morph", morph_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<MorphAugmenter<T>>(morph_options(config), inputs);
+  });
+  registry.add("trajectory", trajectory_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
+    auto made = std::make_unique<TrajectoryAugmenter<T>>(trajectory_options(config, inputs.own_grids), inputs);
+    if (config.get<std::string>("fit_initial") != "none")
+      made->learn_initial(
+          [&](const Layout& start) { return make_optimiser<T>(config.at("initial_optimiser"), start, inputs.exec); });
+    return made;
   });
   registry.add("pool", pool_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<PoolAugmenter<T>>(pool_options(config), inputs);

@@ -67,6 +67,35 @@ const MemoryPlan& Trainer<T>::plan(std::size_t group, int steps, int held) {
 }
 
 template <class T>
+const MemoryPlan& Trainer<T>::first_plan(std::size_t g) {
+  augmenter_.begin(exec_, iteration_);
+  const auto& group = augmenter_.groups()[g];
+  if (group.save_times.empty()) return plan(g, augmenter_.steps(iteration_));
+  return plan_of(g, grid_of(g, base_of(g)));
+}
+
+template <class T>
+StepIndex Trainer<T>::base_of(std::size_t g) const {
+  StepIndex base;
+  base.seed = seed_ + std::uint64_t(stream_) * 0x9E3779B97F4A7C15ULL;
+  base.iteration = iteration_;
+  base.sample0 = augmenter_.groups()[g].sample0;
+  base.t = augmenter_.groups()[g].t0;
+  return base;
+}
+
+template <class T>
+TimeGrid Trainer<T>::grid_of(std::size_t g, const StepIndex& base) {
+  auto& group = augmenter_.groups()[g];
+  return rollouts_[g].time_grid(params_.data(), group.condition_view(), group.start_view(), base, group.save_times);
+}
+
+template <class T>
+const MemoryPlan& Trainer<T>::plan_of(std::size_t g, const TimeGrid& grid) {
+  return plan(g, int(grid.steps.size()), held_states(grid, augmenter_.wants_saves()));
+}
+
+template <class T>
 void Trainer<T>::read_back() {
   const std::size_t groups = rollouts_.size(), count = weights_.size();
   T* const scalars =
@@ -114,10 +143,8 @@ void Trainer<T>::run_forward(std::size_t g, const StepIndex& base) {
     rollout.forward(params_.data(), group.condition_view(), group.start_view(), base, plan(g, steps), objective);
     return;
   }
-  const TimeGrid grid =
-      rollout.time_grid(params_.data(), group.condition_view(), group.start_view(), base, group.save_times);
-  rollout.forward(params_.data(), group.condition_view(), group.start_view(), base, grid,
-                  plan(g, int(grid.steps.size()), held_states(grid, augmenter_.wants_saves())), objective);
+  const TimeGrid grid = grid_of(g, base);
+  rollout.forward(params_.data(), group.condition_view(), group.start_view(), base, grid, plan_of(g, grid), objective);
 }
 
 /// The predicted states and the gradients of the starts, to the augmenter.
@@ -153,12 +180,7 @@ void Trainer<T>::run_rollouts() {
     auto& objective = *objectives_[g];
     objective.bind(
         exec_, {group.condition_view(), group.target_view(), 1.0 / double(samples_), group.per_batch, group.saves()});
-    StepIndex base;
-    base.seed = seed_ + std::uint64_t(stream_) * 0x9E3779B97F4A7C15ULL;
-    base.iteration = iteration_;
-    base.sample0 = group.sample0;
-    base.t = group.t0;
-    run_forward(g, base);
+    run_forward(g, base_of(g));
     rollouts_[g].backward(params_.data(), group.condition_view(), objective, gradient_.data(), start_bar(g));
     finals_.push_back(rollouts_[g].final_state());
     sample_losses_.push_back(objective.sample_losses());

@@ -75,6 +75,9 @@ class Trainer {
   /// @throws ConfigError when the budget is too small
   const MemoryPlan& plan(std::size_t group, int steps, int held = 0);
 
+  /// The plan of the coming iteration, of its time grid where the group has times.
+  const MemoryPlan& first_plan(std::size_t group);
+
   /// Everything needed to go on bit for bit: parameters, optimiser, augmenter, best, counters.
   void save(TensorFile& file) const;
   /// @throws CheckpointError, DataError when the file belongs to another configuration
@@ -91,6 +94,9 @@ class Trainer {
     std::vector<double> terms;
   };
   void run_rollouts();
+  StepIndex base_of(std::size_t group) const;
+  TimeGrid grid_of(std::size_t group, const StepIndex& base);
+  const MemoryPlan& plan_of(std::size_t group, const TimeGrid& grid);
   void run_forward(std::size_t group, const StepIndex& base);
   void hand_back();
   StateView<T> start_bar(std::size_t group) const;

@@ -26,11 +26,11 @@ std::vector<double> frame_times(const Trajectory& d) {
   return times;
 }
 
-void require_even_times(const std::vector<double>& times) {
+bool even(const std::vector<double>& times) {
   const double step = times[1] - times[0];
   for (std::size_t k = 1; k < times.size(); ++k)
-    if (std::abs(times[k] - times[k - 1] - step) > 1e-6 * step)
-      throw DataError("frames at uneven times need a rollout for each sample: set augment.batching to separate");
+    if (std::abs(times[k] - times[k - 1] - step) > 1e-6 * step) return false;
+  return true;
 }
 
 template <class T>
@@ -67,8 +67,10 @@ TrajectoryAugmenter<T>::TrajectoryAugmenter(const TrajectoryAugmenterOptions& op
   }
   memory_ = uploaded(inputs.exec, memory);
   positions_.assign(std::size_t(samples_), 0);
-  const bool together = options_.batching == TrajectoryAugmenterOptions::Batching::together;
-  if (together) require_even_times(times_);
+  using Batching = TrajectoryAugmenterOptions::Batching;
+  if (options_.batching == Batching::together && !even(times_))
+    throw DataError("frames at uneven times need a rollout for each sample: set augment.batching to separate");
+  const bool together = options_.batching != Batching::separate && even(times_);
   for (int n = 0; n < samples_; n += together ? samples_ : 1) add_group(inputs, n, together ? samples_ : 1);
   if (wants_saves())
     predictions_ = Buffer<T>(inputs.exec, std::size_t(samples_) * std::size_t(options_.length) * frame_size());

@@ -14,15 +14,20 @@ struct TrajectoryAugmenterOptions {
   double reset_prob = 0.001;    ///< a window goes back to the start
   double noise = 0.01;          ///< x becomes (1 - noise) x + noise N(0, 1)
   NoiseChannels noise_channels = NoiseChannels::all;
-  bool random_lengths = false;                 ///< each iteration draws 1 .. L - 1 frames instead of L
-  enum class Batching { together, separate };  ///< one time grid for all samples, or one each
-  Batching batching = Batching::separate;
+  bool random_lengths = false;  ///< each iteration draws 1 .. L - 1 frames instead of L
+  /// One time grid for all samples, or one each; automatic: one for all where the frames are evenly spaced.
+  enum class Batching { automatic, together, separate };
+  Batching batching = Batching::automatic;
   NoiseChannels fit_initial = NoiseChannels::all;  ///< channels of the first frame that `initial` learns
   // As the reference implementation has it.
   bool shifted_hidden = false;      ///< hidden channels are stored at the position after the move
   bool skip_last = false;           ///< the last window counts as the first: the last frame is never a target
   bool overwrite_observed = false;  ///< the memory is overwritten as its option OVERWRITE_OBS_CHANNELS does
 };
+
+Schema trajectory_schema();
+/// @param own_grids  see AugmenterInputs
+TrajectoryAugmenterOptions trajectory_options(const Config& config, bool own_grids);
 
 /// The draws between two iterations: of every sample, whether its window goes back, and whether it moves on.
 struct TrajectoryMoves {
