@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <stdexcept>
 
+#include "train/grouped_optimiser.hpp"
 #include "train/optimiser_cell.hpp"
 
 namespace mg::train {
@@ -173,6 +174,8 @@ Variants transform_variants() {
                                .number("max", 1.0, kPositive, "largest norm left as it is")},
       {"clip_block_rms", Schema("clip_block_rms", "Bounds the root mean square of every tensor's gradient")
                              .number("max", 1.0, kPositive, "largest root mean square left as it is")},
+      {"adaptive_clip", Schema("adaptive_clip", "Bounds every tensor's gradient by a multiple of the tensor's norm")
+                            .number("max", 1.0, kPositive, "largest ratio of the two norms")},
       {"apply_if_finite", Schema("apply_if_finite", "Skips gradients that hold NaN or infinity")
                               .integer("max_consecutive", 8, {0, 1000000}, "bad gradients in a row that are skipped")},
   };
@@ -224,6 +227,7 @@ OptimiserSettings make_settings(const Config& config) {
     if (t.type() == "tensor_normalise") add(TransformKind::tensor_normalise, "epsilon");
     if (t.type() == "clip_global_norm") add(TransformKind::clip_global_norm, "max");
     if (t.type() == "clip_block_rms") add(TransformKind::clip_block_rms, "max");
+    if (t.type() == "adaptive_clip") add(TransformKind::adaptive_clip, "max");
     if (t.type() == "apply_if_finite") {
       s.if_finite = true;
       s.max_consecutive = t.get<int>("max_consecutive");
@@ -232,9 +236,7 @@ OptimiserSettings make_settings(const Config& config) {
   return s;
 }
 
-}  // namespace
-
-Variants optimiser_variants() {
+Variants rule_variants() {
   Variants all;
   for (const auto& [name, doc] : std::initializer_list<std::pair<const char*, const char*>>{
            {"adam", "Adam"},
@@ -246,9 +248,68 @@ Variants optimiser_variants() {
   return all;
 }
 
+Schema grouped_schema() {
+  const Pruning d;
+  const Schema group = Schema("group", "Parameters with a rule of their own")
+                           .list("params", element::text(), std::nullopt,
+                                 "which ones: starts of their names, or after a * any part of them", 1, 1000)
+                           .variant("rule", rule_variants(), "nadam", "how they follow their gradient");
+  const auto none = nlohmann::json::array();
+  return Schema("grouped", "Groups of parameters with rules of their own; the first group that names one has it")
+      .list("groups", element::object(group), std::nullopt, "together they name all parameters that are not frozen", 1,
+            64)
+      .list("frozen", element::text(), none, "parameters that never change", 0, 1000)
+      .list("non_negative", element::text(), none, "parameters that are set to at least 0 after every update", 0, 1000)
+      .list("bounded_gradient", element::text(), none,
+            "parameters whose gradient, not step, is kept above minus their value, as the reference implementation has "
+            "it; guarantees nothing",
+            0, 1000)
+      .object("prune",
+              Schema("prune", "Magnitude pruning: the smallest elements of every tensor become 0")
+                  .number("target", d.target, {0, 1, false, true}, "share of zeros at the end; 0 = none")
+                  .integer("warmup", d.warmup, {0, std::int64_t(1) << 40}, "updates before it starts")
+                  .integer("iterations", d.iterations, {1, std::int64_t(1) << 40},
+                           "updates after which the target is reached; the share rises linearly")
+                  .boolean("biases", d.biases, "prune biases, too"),
+              "pruning");
+}
+
+GroupPlan group_plan(const Config& c) {
+  using Names = std::vector<std::string>;
+  GroupPlan plan;
+  for (const Config& group : c.list("groups")) plan.groups.push_back(group.get<Names>("params"));
+  plan.frozen = c.get<Names>("frozen");
+  plan.non_negative = c.get<Names>("non_negative");
+  plan.bounded_gradient = c.get<Names>("bounded_gradient");
+  const Config prune = c.at("prune");
+  plan.pruning = {prune.get<double>("target"), prune.get<std::int64_t>("warmup"), prune.get<std::int64_t>("iterations"),
+                  prune.get<bool>("biases")};
+  return plan;
+}
+
+template <class T>
+std::unique_ptr<Optimiser<T>> make_grouped(const Config& config, const Layout& params, const Exec& exec) {
+  std::vector<Config> rules;
+  for (const Config& group : config.list("groups")) rules.push_back(group.at("rule"));
+  try {
+    return std::make_unique<GroupedOptimiser<T>>(group_plan(config), rules, &make_optimiser<T>, params, exec);
+  } catch (const std::invalid_argument& error) {
+    config.fail("groups", error.what());
+  }
+}
+
+}  // namespace
+
+Variants optimiser_variants() {
+  Variants all = rule_variants();
+  all.emplace_back("grouped", grouped_schema());
+  return all;
+}
+
 template <class T>
 std::unique_ptr<Optimiser<T>> make_optimiser(const Config& config, const Layout& params, const Exec& exec) {
   if (params.size() == 0) throw std::invalid_argument("make_optimiser: no parameters");
+  if (config.type() == "grouped") return make_grouped<T>(config, params, exec);
   return std::make_unique<FusedOptimiser<T>>(make_settings(config), config.get<int>("accumulate"), params, exec);
 }
 

@@ -15,7 +15,8 @@ json schedule(const json& p, double ratio = 1) {
   return {{"type", "exponential"},
           {"initial", p.at("learning_rate").get<double>() * ratio},
           {"steps", p.at("transition_steps")},
-          {"rate", p.at("decay_rate")}};
+          {"rate", p.at("decay_rate")},
+          {"float32", true}};
 }
 const json kNorm{{"type", "param_block_norm"}}, kFinite{{"type", "apply_if_finite"}};
 
@@ -29,12 +30,13 @@ json chain(const Golden& g) {
   const auto name = p.at("chain").get<std::string>();
   const json lr = p.contains("learning_rate") ? schedule(p) : json(0.1);
   if (name == "adam" || name == "nadam" || name == "nadamw") return rule(name, lr);
-  if (name == "blocknorm_nadam") return rule("nadam", lr, {kNorm});
-  if (name == "blocknorm_sgd") return rule("sgd", lr, {kNorm});
-  if (name == "blocknorm_finite_nadam") return rule("nadam", lr, {kNorm, kFinite});
-  if (name == "agc1_finite_nadam") return rule("nadam", lr, {{{"type", "adaptive_clip"}, {"max", 1.0}}, kFinite});
-  if (name == "agc_sgd") return rule("sgd", lr, {{{"type", "adaptive_clip"}, {"max", 0.05}}});
-  if (name == "apply_if_finite(sgd(0.1),8)") return rule("sgd", 0.1, {kFinite});
+  if (name == "blocknorm_nadam") return rule("nadam", lr, json::array({kNorm}));
+  if (name == "blocknorm_sgd") return rule("sgd", lr, json::array({kNorm}));
+  if (name == "blocknorm_finite_nadam") return rule("nadam", lr, json::array({kNorm, kFinite}));
+  if (name == "agc1_finite_nadam")
+    return rule("nadam", lr, json::array({json{{"type", "adaptive_clip"}, {"max", 1.0}}, kFinite}));
+  if (name == "agc_sgd") return rule("sgd", lr, json::array({json{{"type", "adaptive_clip"}, {"max", 0.05}}}));
+  if (name == "apply_if_finite(sgd(0.1),8)") return rule("sgd", 0.1, json::array({kFinite}));
   if (name == "nonneg_last_sgd")
     return {{"type", "grouped"},
             {"groups", {{{"params", {"func"}}, {"rule", rule("sgd", 0.3)}}}},
@@ -70,8 +72,8 @@ json chemotaxis(const Golden& g) {
   const auto& p = g.params();
   return {{"type", "grouped"},
           {"groups",
-           {{{"params", {"func.signal_diffusion"}}, {"rule", rule("nadam", schedule(p), {kNorm})}},
-            {{"params", {"func"}}, {"rule", rule(p.at("optimiser"), schedule(p), {kNorm})}}}},
+           {{{"params", {"func.signal_diffusion"}}, {"rule", rule("nadam", schedule(p), json::array({kNorm}))}},
+            {{"params", {"func"}}, {"rule", rule(p.at("optimiser"), schedule(p), json::array({kNorm}))}}}},
           {"bounded_gradient", {"func.signal_diffusion"}}};
 }
 
@@ -170,7 +172,7 @@ TEST(GroupedOptimiser, RestoredGoesOnBitForBit) {
   const json config{{"type", "grouped"},
                     {"groups",
                      {{{"params", {"reaction"}}, {"rule", rule("nadam", 0.1)}},
-                      {{"params", {"diffusion"}}, {"rule", rule("adam", 0.2, {kFinite})}}}},
+                      {{"params", {"diffusion"}}, {"rule", rule("adam", 0.2, json::array({kFinite}))}}}},
                     {"prune", {{"target", 0.3}, {"warmup", 1}, {"iterations", 6}}}};
   const auto a = make(config, kLayout), b = make(config, kLayout);
   std::vector<double> x = {3, -1, 2, 1, 0.1, 0.1, 0.5, 2}, y;
