@@ -77,7 +77,10 @@ json chemotaxis(const Golden& g) {
           {"bounded_gradient", {"func.signal_diffusion"}}};
 }
 
+/// The reference works out rates in single precision, and those of groups as a product of two such numbers, whose rounding
+/// is not repeated here: steps of a group differ by 1e-7 of themselves.
 void expect_trace(const Golden& g, const json& config) {
+  const double bound = g.name.starts_with("opt_multi_learnrate") ? 2e-8 : 1e-11;
   const auto names = g.what.at("parameter_order").get<std::vector<std::string>>();
   Layout layout;
   std::vector<double> theta;
@@ -112,7 +115,7 @@ void expect_trace(const Golden& g, const json& config) {
         EXPECT_FALSE(std::isfinite(got[i]));
         got[i] = want[i] = 0;
       }
-    EXPECT_LE(test::relative_l2(got, want, &where), 1e-11) << "step " << step << ": " << where;
+    EXPECT_LE(test::relative_l2(got, want, &where), bound) << "step " << step << ": " << where;
     if (nan) break;
   }
 }
