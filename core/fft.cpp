@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <tuple>
 #include <utility>
 #endif
 
@@ -38,6 +39,8 @@ struct Fftw<float> {
   static constexpr auto forward = fftwf_execute_dft_r2c;
   static constexpr auto inverse = fftwf_execute_dft_c2r;
   static constexpr auto destroy = fftwf_destroy_plan;
+  static constexpr auto plan_real = fftwf_plan_r2r_2d;
+  static constexpr auto real = fftwf_execute_r2r;
 };
 template <>
 struct Fftw<double> {
@@ -48,6 +51,8 @@ struct Fftw<double> {
   static constexpr auto forward = fftw_execute_dft_r2c;
   static constexpr auto inverse = fftw_execute_dft_c2r;
   static constexpr auto destroy = fftw_destroy_plan;
+  static constexpr auto plan_real = fftw_plan_r2r_2d;
+  static constexpr auto real = fftw_execute_r2r;
 };
 
 /// The planner, and with it this cache, is not safe for threads; running a plan is.
@@ -84,6 +89,29 @@ class Plans {
 
  private:
   std::map<std::pair<int, int>, Pair> pairs_;
+};
+
+/// Plans of the real transforms, in place, by kind and size.
+template <class T>
+class RealPlans {
+ public:
+  ~RealPlans() {
+    for (const auto& [key, plan] : plans_)
+      if (plan != nullptr) Fftw<T>::destroy(plan);
+  }
+  static typename Fftw<T>::Plan get(RealTransform kind, int h, int w, T* x) {
+    static constexpr fftw_r2r_kind kKinds[] = {FFTW_DHT, FFTW_REDFT00, FFTW_REDFT10, FFTW_REDFT01, FFTW_RODFT00};
+    const std::lock_guard lock(planner());
+    static RealPlans plans;
+    auto& plan = plans.plans_[{int(kind), h, w}];
+    const fftw_r2r_kind k = kKinds[int(kind)];
+    if (plan == nullptr) plan = Fftw<T>::plan_real(h, w, x, x, k, k, FFTW_ESTIMATE);
+    if (plan == nullptr) throw std::bad_alloc();
+    return plan;
+  }
+
+ private:
+  std::map<std::tuple<int, int, int>, typename Fftw<T>::Plan> plans_;
 };
 
 /// What every thread needs to transform planes of one size: plans, and copies aligned as FFTW's vectors want them.
@@ -142,6 +170,30 @@ class PlaneFft {
 namespace host {
 
 template <class T>
+bool real_transform(RealTransform kind, View<const T> x, PlaneScale<T> before, PlaneScale<T> after, T* z,
+                    Workspace& workspace) {
+  const int h = x.shape.h, w = x.shape.w;
+  const std::size_t stride = (x.shape.plane() + 15) / 16 * 16;
+  T* const memory = workspace.get<T>({}, "fft.real_plane", std::size_t(max_threads()) * stride);
+  const auto plan = RealPlans<T>::get(kind, h, w, memory);
+  const auto scaled = [h, w](const T* from, T* to, PlaneScale<T> scale) {
+    for (int i = 0; i < h; ++i)
+      for (int j = 0; j < w; ++j)
+        to[std::size_t(i) * w + j] = from[std::size_t(i) * w + j] * (scale.rows[i] * scale.columns[j]);
+  };
+  parallel_for(
+      x.shape.n * x.shape.c,
+      [&](int plane, int thread) {
+        T* const mine = memory + std::size_t(thread) * stride;
+        scaled(x.data + std::size_t(plane) * x.shape.plane(), mine, before);
+        Fftw<T>::real(plan, mine, mine);
+        scaled(mine, z + std::size_t(plane) * x.shape.plane(), after);
+      },
+      x.shape.size() > kParallelCells);
+  return true;
+}
+
+template <class T>
 void rfft2(View<const T> x, T* z, Workspace& workspace) {
   const PlaneFft<T> fft(x.shape, workspace);
   const std::size_t spectrum = 2 * spectrum_shape(x.shape).plane();
@@ -174,6 +226,10 @@ std::string host_fft_library() { return {}; }
 
 namespace host {
 
+template <class T>
+bool real_transform(RealTransform, View<const T>, PlaneScale<T>, PlaneScale<T>, T*, Workspace&) {
+  return false;
+}
 template <class T>
 void rfft2(View<const T>, T*, Workspace&) {
   throw ConfigError(std::string("rfft2: ") + kNoHostFft);
@@ -208,10 +264,11 @@ void rfft2_adjoint(const Exec& exec, T* z_bar, View<T> x_bar, Workspace& workspa
   MG_DISPATCH(exec, rfft2_adjoint<T>, z_bar, x_bar, workspace);
 }
 
-#define MG_INSTANTIATE(T)                                            \
-  template void host::rfft2<T>(View<const T>, T*, Workspace&);       \
-  template void host::rfft2_adjoint<T>(T*, View<T>, Workspace&);     \
-  template void rfft2<T>(const Exec&, ConstView<T>, T*, Workspace&); \
+#define MG_INSTANTIATE(T)                                                                                            \
+  template bool host::real_transform<T>(RealTransform, View<const T>, PlaneScale<T>, PlaneScale<T>, T*, Workspace&); \
+  template void host::rfft2<T>(View<const T>, T*, Workspace&);                                                       \
+  template void host::rfft2_adjoint<T>(T*, View<T>, Workspace&);                                                     \
+  template void rfft2<T>(const Exec&, ConstView<T>, T*, Workspace&);                                                 \
   template void rfft2_adjoint<T>(const Exec&, T*, View<T>, Workspace&);
 MG_INSTANTIATE(float)
 MG_INSTANTIATE(double)

@@ -33,7 +33,27 @@ void rfft2(const Exec& exec, ConstView<T> x, T* z, Workspace& workspace);
 template <class T>
 void rfft2_adjoint(const Exec& exec, T* z_bar, View<T> x_bar, Workspace& workspace);
 
+/// Unnormalised transforms of real rows, their own inverses up to a factor but for cosine2 and cosine3, which are each
+/// other's: sums over j of x_j times
+enum class RealTransform {
+  hartley,  ///< cos + sin of 2 pi k j / n
+  cosine1,  ///< 2 cos(pi k j / (n - 1)), half of that at both ends
+  cosine2,  ///< 2 cos(pi k (j + 1/2) / n)
+  cosine3,  ///< 2 cos(pi (k + 1/2) j / n), half of that at j = 0
+  sine1     ///< 2 sin(pi (k + 1) (j + 1) / (n + 1))
+};
+/// Factors on the rows and columns of a plane.
+template <class T>
+struct PlaneScale {
+  const T *rows, *columns;  // [h], [w]
+};
+
 namespace host {
+/// z = after * transform along both axes of (before * x), per plane, by FFTW.
+/// @return false, and nothing done, in a build without FFTW
+template <class T>
+bool real_transform(RealTransform kind, View<const T> x, PlaneScale<T> before, PlaneScale<T> after, T* z,
+                    Workspace& workspace);
 template <class T>
 void rfft2(View<const T> x, T* z, Workspace& workspace);
 template <class T>

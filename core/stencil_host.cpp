@@ -1,39 +1,11 @@
-#include <algorithm>
-#include <type_traits>
-
+#include "core/cell_loop.hpp"
 #include "core/stencil_run.hpp"
 
 namespace mg::host {
 
-namespace {
-
-// The vectorised part of a row. A small functor comes by value, so that no store can change its taps.
-template <class Op>
-using ByValueIfSmall = std::conditional_t<(sizeof(Op) <= 2048), const Op, const Op&>;
-template <class Op>
-[[gnu::flatten, gnu::noinline]] void inside_row(ByValueIfSmall<Op> op, Lattice<true> lattice, int n, int c, int y,
-                                                int left, int right) {
-#pragma omp simd
-  for (int x = left; x < right; ++x) op(lattice, n, c, y, x);
-}
-
-}  // namespace
-
-// Rows that are far enough from the border run through plain indices and vectorise; the rest through the padding.
 template <class Op>
 void run_stencil_op(Padding padding, Shape shape, const Op& op) {
-  const Lattice<true> inside{shape.h, shape.w, padding};
-  const Lattice<false> border{shape.h, shape.w, padding};
-  const int reach = op.reach(), left = std::min(reach, shape.w), right = std::max(left, shape.w - reach);
-  const long long rows = (long long)(shape.n) * shape.c * shape.h;
-#pragma omp parallel for schedule(static) if (rows * shape.w > 4096)
-  for (long long row = 0; row < rows; ++row) {
-    const int y = int(row % shape.h), c = int(row / shape.h % shape.c), n = int(row / shape.h / shape.c);
-    const bool plain = y >= reach && y < shape.h - reach;
-    if (plain) inside_row<Op>(op, inside, n, c, y, left, right);
-    for (int x = 0; x < (plain ? left : shape.w); ++x) op(border, n, c, y, x);
-    for (int x = plain ? right : shape.w; x < shape.w; ++x) op(border, n, c, y, x);
-  }
+  for_lattice_cells(padding, shape, op);
 }
 
 #define MG_INSTANTIATE(Name)                                                                       \

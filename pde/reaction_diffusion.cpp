@@ -42,6 +42,15 @@ int ReactionDiffusion<T>::channels() const {
   return kReactions[model_].fields;
 }
 template <class T>
+LinearPart ReactionDiffusion<T>::linear_part() const {
+  const GridSpec& grid = medium_.spec();
+  LinearPart part{grid.padding, grid.smoothing, grid.dx};
+  if (grid.scale == 1)
+    for (int c = 0; c < channels(); ++c) part.terms.push_back({.to = c, .from = c, .p1 = c});
+  return part;
+}
+
+template <class T>
 double ReactionDiffusion<T>::flop_per_cell() const {
   return 17.0 * channels();
 }

@@ -33,6 +33,7 @@ class ReactionDiffusion final : public Rhs<T> {
   void rhs_adjoint(const RhsContext<T>& at, ConstView<T> x, ConstView<T> slope_bar, T* x_bar,
                    const Combinations<T>& sums, T* params_bar) const override;
   void rhs_tangent(const RhsContext<T>& at, ConstView<T> x, ConstView<T> x_dot, T* slope_dot) const override;
+  LinearPart linear_part() const override;
   double flop_per_cell() const override;
 
  private:

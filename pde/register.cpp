@@ -2,6 +2,9 @@
 
 #include "pde/explicit_rk.hpp"
 #include "pde/fixed_models.hpp"
+#include "pde/fluids.hpp"
+#include "pde/kvaerno3.hpp"
+#include "pde/modal_solver.hpp"
 #include "pde/neural.hpp"
 #include "pde/pde_system.hpp"
 #include "pde/stabilised.hpp"
@@ -12,16 +15,20 @@ template <class T>
 void register_rhs(Registry<Rhs<T>>& registry) {
   register_fixed_models(registry);
   register_neural(registry);
+  register_fluids(registry);
 }
 
 template <class T>
 void register_solvers(Registry<Solver<T>>& registry) {
   register_explicit(registry);
   register_stabilised(registry);
+  register_modal(registry);
+  register_implicit(registry);
 }
 
 template <class T>
 void register_systems(Registry<System<T>>& registry) {
+  register_fluid_systems(registry);
   const auto equations = std::make_shared<Registry<Rhs<T>>>();
   const auto solvers = std::make_shared<Registry<Solver<T>>>();
   register_rhs(*equations);

@@ -6,6 +6,7 @@
 #include "core/layout.hpp"
 #include "core/system.hpp"
 #include "pde/combination.hpp"
+#include "pde/linear_part.hpp"
 
 namespace mg::pde {
 
@@ -48,6 +49,9 @@ class Rhs {
                            const Combinations<T>& sums, T* params_bar) const = 0;
   /// slope_dot = (dF/dx) x_dot, overwritten: the Jacobian that Newton-Krylov solvers multiply with.
   virtual void rhs_tangent(const RhsContext<T>& at, ConstView<T> x, ConstView<T> x_dot, T* slope_dot) const = 0;
+
+  /// What implicit-explicit and exponential solvers take apart; no terms: nothing. The same for every t and x.
+  virtual LinearPart linear_part() const { return {}; }
 
   /// flop credited to one cell and evaluation; 0 when unknown.
   virtual double flop_per_cell() const { return 0; }

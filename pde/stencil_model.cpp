@@ -122,6 +122,29 @@ class StencilModel final : public Rhs<T> {
     run(at, shape.n, shape.h, shape.w, StageTangent<T, Second>{pass});
   }
 
+  /// Of cahn_hilliard 2 D L - D gamma L^2, the Jacobian in the phases +-1: the part that damps every mode.
+  LinearPart linear_part() const override {
+    const GridSpec& grid = medium_.spec();
+    LinearPart part{grid.padding, grid.smoothing, grid.dx};
+    const auto parameter = [&](std::string_view name) { return int(layout_.at(name).offset); };
+    if (info_.name == "cahn_hilliard") {
+      part.terms = {{.factor = 2, .p1 = parameter("D")},
+                    {.power = 2, .factor = -1, .p1 = parameter("D"), .p2 = parameter("gamma")}};
+    } else if (info_.name == "swift_hohenberg") {  // r - (k + L)^2
+      part.terms = {{.power = 0, .p1 = 0},
+                    {.power = 0, .factor = -1, .p1 = 1, .p2 = 1},
+                    {.factor = -2, .p1 = 1},
+                    {.power = 2, .constant = -1, .factor = 0}};
+    } else if (info_.name == "kuramoto_sivashinsky") {
+      part.terms = {{.factor = -1, .p1 = 0}, {.power = 2, .factor = -1, .p1 = 1}};
+    } else if (info_.name == "keller_segel") {
+      part.terms = {{.constant = 1, .factor = 0}, {.to = 1, .from = 1, .p1 = parameter("D")}};
+    } else if (info_.name == "hillen_painter") {
+      part.terms = {{.to = 1, .from = 1, .constant = 1, .factor = 0}};
+    }
+    return part;
+  }
+
  private:
   static Layout named(const StencilModelInfo& info) {
     Layout layout;
