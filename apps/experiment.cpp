@@ -9,6 +9,7 @@
 #include "nca/pre_boundary.hpp"
 #include "train/checked_system.hpp"
 #include "train/loss.hpp"
+#include "train/swarm_objective.hpp"
 #include "train/train_config.hpp"
 
 namespace mg::apps {
@@ -30,6 +31,7 @@ train::ImageModel image_model(const Config& model, int observed) {
 namespace {
 
 void require_fft(const Config& objective, const Exec& exec) {
+  if (!objective.json().contains("loss")) return;  // a swarm is judged without
   const std::string loss = objective.at("loss").type();
   if (exec.backend == Backend::host && train::needs_fft(loss) && host_fft_library().empty())
     objective.fail("loss", "\"" + loss + "\": " + kNoHostFft);
@@ -59,9 +61,14 @@ void require_consistent(const Config& root) {
   if (runs_in_time(root.at("model")) && augment != "trajectory")
     root.fail("augment", "\"" + augment + "\" counts steps, but the model \"" + root.at("model").type() +
                              "\" is solved in time; use \"trajectory\"");
-  if ((augment == "trajectory") != (objective == "trajectory"))
-    root.fail("objective", "the augmenter \"" + augment + "\" and the objective \"" + objective +
-                               "\" do not go together; use \"trajectory\" for both or for none");
+  for (const char* both : {"trajectory", "swarm"})
+    if ((augment == both) != (objective == both))
+      root.fail("objective", "the augmenter \"" + augment + "\" and the objective \"" + objective +
+                                 "\" do not go together; use \"" + both + "\" for both or for none");
+  const std::string model = root.at("model").type();
+  if ((model == "agents") != (augment == "swarm"))
+    root.fail("augment", "\"" + augment + "\" does not fit the model \"" + model +
+                             "\": agents, and only they, train with \"swarm\"");
 }
 
 train::TrajectoryModel trajectory_model(const Config& model, int observed) {
@@ -96,6 +103,8 @@ std::unique_ptr<System<T>> pre_boundary_system(const Config& root, int observed)
 template <class T>
 std::unique_ptr<train::Objective<T>> make_objective(const Config& root, int observed) {
   const Config objective = root.at("objective");
+  if (objective.type() == "swarm")
+    return std::make_unique<train::SwarmObjective<T>>(train::swarm_objective_options(objective));
   if (objective.type() == "image") return train::make_objective<T>(objective, image_model(root.at("model"), observed));
   return std::make_unique<train::TrajectoryObjective<T>>(trajectory_model(root.at("model"), observed),
                                                          train::trajectory_objective_options(objective));

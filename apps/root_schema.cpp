@@ -8,6 +8,7 @@
 #include "core/times.hpp"
 #include "core/validate.hpp"
 #include "train/image_objective.hpp"
+#include "train/swarm_objective.hpp"
 #include "train/train_config.hpp"
 #include "train/trajectory_objective.hpp"
 
@@ -33,8 +34,10 @@ Schema make_root_schema() {
       .nullable()
       .variant("augment", all.augmenters.variants(), "morph", "how the data become start states and targets")
       .variant("objective",
-               {{"image", train::objective_schema()}, {"trajectory", train::trajectory_objective_schema()}}, "image",
-               "what training minimises")
+               {{"image", train::objective_schema()},
+                {"trajectory", train::trajectory_objective_schema()},
+                {"swarm", train::swarm_objective_schema()}},
+               "image", "what training minimises")
       .default_type("image")
       .variant("optimiser", train::optimiser_variants(), "nadam", "how parameters follow the gradient")
       .object("train", train::train_schema(), "the training loop")

@@ -19,6 +19,7 @@
 #include "core/log.hpp"
 #include "core/validate.hpp"
 #include "train/media.hpp"
+#include "train/swarm_media.hpp"
 #include "train/train_config.hpp"
 
 namespace mg::apps {
@@ -120,25 +121,26 @@ void log_to_file(const fs::path& file) {
 template <class T>
 void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory& run) {
   train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
-  if (!e.augmenter->groups().front().save_times.empty()) return;
   const auto& data = e.data.front();
-  if (root.at("data").type() != "images") {
-    const bool timed = has_solver(root.at("model").type()) || root.at("augment").type() == "trajectory";
-    write_series_media(run.media(), e.exec, *e.system,
-                       e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params(),
-                       timed ? data : in_steps(data, e.augmenter->steps(0)), e.seed);
-    train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
+  const auto params = e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params();
+  const bool swarm = train::is_swarm(e.augmenter->groups().front().state_layout);
+  const bool timed = has_solver(root.at("model").type()) || root.at("augment").type() == "trajectory";
+  if (timed || (root.at("data").type() != "images" && !swarm)) {
+    write_series_media(run.media(), e.exec, *e.system, params, timed ? data : in_steps(data, e.augmenter->steps(0)),
+                       e.seed);
     return;
   }
   train::MediaOptions media;
-  media.steps = 0;
-  for (int i = 0; i < 32; ++i) media.steps = std::max(media.steps, e.augmenter->steps(i));
+  for (int i = 0; i < 32; ++i) media.steps = std::max(i > 0 ? media.steps : 0, e.augmenter->steps(i));
   media.steps *= int(data.frames.size() - 1);
-  media.premultiplied = root.at("data").get<bool>("premultiply");
   media.seed = e.seed;
   media.iteration = e.trainer->iteration();
-  train::write_media(run.media(), e.exec, *e.system,
-                     e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params(), data, media);
+  if (swarm) {
+    train::write_swarm_media(run.media(), e.exec, *e.system, params, data, media);
+    return;
+  }
+  media.premultiplied = root.at("data").get<bool>("premultiply");
+  train::write_media(run.media(), e.exec, *e.system, params, data, media);
 }
 
 /// A checkpoint that does not fit leaves an earlier run as it was, and no new one.

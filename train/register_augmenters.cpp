@@ -1,5 +1,6 @@
 #include "train/morph_augmenter.hpp"
 #include "train/pool_augmenter.hpp"
+#include "train/swarm_augmenter.hpp"
 #include "train/trajectory_augmenter.hpp"
 
 namespace mg::train {
@@ -91,6 +92,9 @@ void register_augmenters(Registry<Augmenter<T>, const AugmenterInputs<T>&>& regi
   });
   registry.add("pool", pool_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<PoolAugmenter<T>>(pool_options(config), inputs);
+  });
+  registry.add("swarm", swarm_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
+    return std::make_unique<SwarmAugmenter<T>>(swarm_options(config), inputs);
   });
 }
 template void register_augmenters<float>(Registry<Augmenter<float>, const AugmenterInputs<float>&>&);
