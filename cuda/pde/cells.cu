@@ -1,5 +1,6 @@
 #include "cuda/core/for_each.cuh"
 #include "cuda/core/reduce.cuh"
+#include "cuda/pde/param_partials.cuh"
 #include "pde/cells_run.hpp"
 #include "pde/model_cell.hpp"
 
@@ -7,7 +8,7 @@ namespace mg::pde::cuda {
 
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kBlock = kParamBlock;
 
 template <class T, class Op>
 __global__ void cells_kernel(int n, int h, int w, Op op, double* partials) {
@@ -17,33 +18,9 @@ __global__ void cells_kernel(int n, int h, int w, Op op, double* partials) {
     op(int(cell / w / h), int(cell / w % h), int(cell % w), Op::kParams > 0 ? p_bar : nullptr);
   if constexpr (Op::kParams > 0) {
     if (partials == nullptr) return;
-    __shared__ double sums[kBlock];
-    MG_UNROLL
-    for (int k = 0; k < Op::kParams; ++k) {
-      sums[threadIdx.x] = double(p_bar[k]);
-      __syncthreads();
-      for (unsigned half = kBlock / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
-        __syncthreads();
-      }
-      if (threadIdx.x == 0) partials[std::size_t(blockIdx.x) * Op::kParams + k] = sums[0];
-      __syncthreads();
-    }
+    write_partials<Op::kParams>(p_bar, partials);
   }
 }
-
-struct PartialOf {
-  const double* partials;  // [blocks][params]
-  std::size_t blocks;
-  int params;
-  __device__ std::size_t length(std::size_t) const { return blocks; }
-  __device__ ReduceValues<1> operator()(std::size_t s, std::size_t i) const { return {{partials[i * params + s]}}; }
-};
-template <class T>
-struct AddReduced {
-  T* out;  // [params]
-  __device__ void operator()(std::size_t s, const ReduceValues<1>& r) const { out[s] += T(r.v[0]); }
-};
 
 }  // namespace
 
@@ -56,9 +33,7 @@ void run_cells(CUstream_st* stream, int n, int h, int w, const Op& op, T* params
     partials = workspace.get<double>({Backend::cuda, stream}, "pde.cells.partials", blocks * Op::kParams);
   mg::cuda::launch("pde_cells", {dim3(unsigned(blocks)), dim3(kBlock)}, stream, cells_kernel<T, Op>, n, h, w, op,
                    partials);
-  if (partials != nullptr)
-    mg::cuda::reduce_segments<Add, 1>("pde_params", stream, Op::kParams, blocks,
-                                      PartialOf{partials, blocks, Op::kParams}, AddReduced<T>{params_bar}, workspace);
+  if (partials != nullptr) add_partials("pde_params", stream, partials, blocks, Op::kParams, params_bar, workspace);
 }
 
 template <class T>

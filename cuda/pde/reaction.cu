@@ -1,12 +1,14 @@
 #include "core/padding.hpp"
-#include "cuda/core/reduce.cuh"
+#include "cuda/pde/param_partials.cuh"
 #include "pde/reaction_cell.hpp"
 #include "pde/reaction_run.hpp"
 
 namespace mg::pde::reaction::cuda {
 namespace {
 
-constexpr int kBlock = 256;
+using pde::cuda::add_partials;
+using pde::cuda::write_partials;
+constexpr int kBlock = pde::cuda::kParamBlock;
 
 /// One channel plane as a 3x3 stencil reads it. Adjoint of a mirror: cell 1 has its inner neighbour twice, nothing is
 /// read from outside.
@@ -72,32 +74,8 @@ __global__ void reaction_kernel(Pass<T> s, Kind kind) {
     }
   }
   if (s.partials == nullptr) return;
-  __shared__ double sums[kBlock];
-  MG_UNROLL
-  for (int k = 0; k < M::kParams; ++k) {
-    sums[threadIdx.x] = double(p_bar[k]);
-    __syncthreads();
-    for (unsigned half = kBlock / 2; half > 0; half /= 2) {
-      if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
-      __syncthreads();
-    }
-    if (threadIdx.x == 0) s.partials[std::size_t(blockIdx.x) * M::kParams + k] = sums[0];
-    __syncthreads();
-  }
+  write_partials<M::kParams>(p_bar, s.partials);
 }
-
-struct PartialOf {
-  const double* partials;  // [blocks][params]
-  std::size_t blocks;
-  int params;
-  __device__ std::size_t length(std::size_t) const { return blocks; }
-  __device__ ReduceValues<1> operator()(std::size_t s, std::size_t i) const { return {{partials[i * params + s]}}; }
-};
-template <class T>
-struct AddReduced {
-  T* out;  // [params]
-  __device__ void operator()(std::size_t s, const ReduceValues<1>& r) const { out[s] += T(r.v[0]); }
-};
 
 template <class M, class T>
 void run_model(CUstream_st* stream, Kind kind, Pass<T> pass, T* params_bar, Workspace& workspace) {
@@ -107,9 +85,7 @@ void run_model(CUstream_st* stream, Kind kind, Pass<T> pass, T* params_bar, Work
     pass.partials = workspace.get<double>({Backend::cuda, stream}, "pde.reaction.partials", blocks * M::kParams);
   mg::cuda::launch("reaction", {dim3(unsigned(blocks)), dim3(kBlock)}, stream, reaction_kernel<M, T>, pass, kind);
   if (params_bar != nullptr)
-    mg::cuda::reduce_segments<Add, 1>("reaction_params", stream, M::kParams, blocks,
-                                      PartialOf{pass.partials, blocks, M::kParams}, AddReduced<T>{params_bar},
-                                      workspace);
+    add_partials("reaction_params", stream, pass.partials, blocks, M::kParams, params_bar, workspace);
 }
 
 }  // namespace
