@@ -1,43 +1,16 @@
 #pragma once
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
 #include "abm/agent_spec.hpp"
+#include "core/lane_math.hpp"
 
 /// The policy network on blocks of kLanes agents: arrays [unit][kLanes], so that every loop over lanes is vector code.
 /// Everything lives in namespace MG_ISA, so that no copy is linked in place of another.
 namespace mg::abm::MG_ISA {
 
 inline constexpr int kLanes = 16;
-
-/// e^x and tanh(x) without branches or library calls, so that loops over lanes vectorise; float only, within 3e-7.
-inline float lane_exp(float x) {
-  x = std::min(std::max(x, -87.0F), 88.0F);
-  const float n = (x * 1.44269504088896F + 12582912.0F) - 12582912.0F;  // round to nearest
-  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  return (p * r * r + r + 1.0F) * std::bit_cast<float>((int(n) + 127) << 23);
-}
-inline float lane_tanh(float x) {
-  const float a = std::abs(x), s = x * x;
-  float p = -5.70498872745e-3F;
-  p = p * s + 2.06390887954e-2F;
-  p = p * s - 5.37397155531e-2F;
-  p = p * s + 1.33314422036e-1F;
-  p = p * s - 3.33332819422e-1F;
-  const float near = p * s * x + x;
-  const float far = std::copysign(1.0F - 2.0F / (lane_exp(2 * a) + 1.0F), x);
-  return a < 0.625F ? near : far;
-}
-inline double lane_exp(double x) { return std::exp(x); }
-inline double lane_tanh(double x) { return std::tanh(x); }
 
 /// y = a(x) and a'(x) of n values; y may be x.
 template <class T>

@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
+#include "core/lane_math.hpp"
 #include "train/sinkhorn_kernels.hpp"
 
 namespace mg::train::MG_ISA {
@@ -10,21 +10,9 @@ namespace {
 constexpr int kBlock = 256;  ///< points of one pass through the first cache
 constexpr int kLanes = 16;   ///< partial sums of a block
 
-/// e^x for x < 88 without branches, so that loops vectorise; float within 3e-7, below e^-87 nothing.
-inline float score_exp(float x) {
-  const float c = std::min(std::max(x, -87.0F), 88.0F);
-  const float n = (c * 1.44269504088896F + 12582912.0F) - 12582912.0F;  // round to nearest
-  const float r = (c - n * 0.693359375F) + n * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  const float e = (p * r * r + r + 1.0F) * std::bit_cast<float>((int(n) + 127) << 23);
-  return x < -87.0F ? 0.0F : e;
-}
-inline double score_exp(double x) { return std::exp(x); }
+/// Below e^-87 nothing: a saturated exponential would add up over many far points.
+inline float score_exp(float x) { return x < -87.0F ? 0.0F : lane_exp(x); }
+inline double score_exp(double x) { return lane_exp(x); }
 
 template <class T, bool kWrap>
 inline T difference(T a, T b, T length) {
