@@ -8,9 +8,11 @@
 #include "apps/data.hpp"
 #include "apps/experiment.hpp"
 #include "apps/registries.hpp"
+#include "apps/run_swarm.hpp"
 #include "apps/series_media.hpp"
 #include "apps/simulation.hpp"
 #include "train/feature_loss.hpp"
+#include "train/rollout.hpp"
 #include "train/samples.hpp"
 
 namespace mg::apps {
@@ -196,6 +198,46 @@ int evaluate_series(const EvalOptions& options, const GlobalOptions& global, con
   return 0;
 }
 
+/// A swarm: what the objective says of where it starts and of where it ends, over the batch of the configuration.
+template <class T>
+int evaluate_swarm(const EvalOptions& options, const GlobalOptions& global, const ModelSource& source) {
+  const auto model = build_model<T>(source, global);
+  const Exec exec = make_exec(global);
+  Experiment<T> e(*source.experiment, exec, false);
+  e.augmenter->begin(exec, 0);
+  auto& group = e.augmenter->groups().front();
+  const int steps = options.steps > 0 ? options.steps : e.augmenter->steps(0);
+  json report{{"model", options.model},
+              {"trained", source.weights.has_value()},
+              {"samples", group.count},
+              {"grid", {group.grid.h, group.grid.w}},
+              {"steps", steps}};
+  if (!global.dry_run) {
+    const auto objective = make_objective<T>(*source.experiment, e.data.front().channels);
+    objective->bind(exec, {group.condition_view(), group.target_view(), 1.0 / group.count, group.per_batch});
+    const auto terms = [&] {
+      std::vector<T> values(objective->terms().size());
+      objective->totals(exec, values.data());
+      json row;
+      for (std::size_t k = 0; k < values.size(); ++k) row[objective->terms()[k]] = values[k];
+      return row;
+    };
+    objective->begin(exec, {}, 1);
+    objective->value(exec, 1, 1, group.start_view());
+    report["start"] = terms();
+    Buffer<T> params(exec, model.params.size());
+    params.upload(model.params);
+    train::Rollout<T> rollout(exec, *e.system, group.state_layout, group.count);
+    StepIndex base;
+    base.seed = source.seed;
+    rollout.forward(params.data(), group.condition_view(), group.start_view(), base,
+                    train::plan_rollout(steps, rollout.bytes_of_state(), 0, "sqrt"), objective.get());
+    report["end"] = terms();
+  }
+  std::cout << report.dump(2) << "\n";
+  return 0;
+}
+
 }  // namespace
 
 void add_eval(Command& program, GlobalOptions& global) {
@@ -222,6 +264,8 @@ void add_eval(Command& program, GlobalOptions& global) {
       throw Error(ExitCode::usage,
                   o->model + ": no targets are named; give a configuration that has \"data\" with --config");
     const bool f64 = source.precision == "f64";
+    if (runs_swarm(source))
+      return f64 ? evaluate_swarm<double>(*o, global, source) : evaluate_swarm<float>(*o, global, source);
     if (source.experiment->at("data").type() != "images" || has_solver(source.model.type()))
       return f64 ? evaluate_series<double>(*o, global, source) : evaluate_series<float>(*o, global, source);
     return f64 ? evaluate<double>(*o, global, source) : evaluate<float>(*o, global, source);

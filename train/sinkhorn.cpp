@@ -122,6 +122,7 @@ class Solve {
       average(y_, fyy, eps);
     }
     r.iterations = k;
+    if (options_.threshold > 0) settle(x_, fxx), settle(y_, fyy);
   }
 
   /// Values, errors and gradients at the potentials.
@@ -166,11 +167,20 @@ class Solve {
     for (int i = 0; i < side.view.count; ++i) f[i] = (f[i] + update_[i]) / 2;
   }
   /// Of the plan of f and g, where update_ is what g becomes: its column sums are b_j exp((g_j - update_j) / eps).
-  double column_error(const T* g, double eps) const {
+  double column_error(const T* g, double eps) const { return marginal_error(y_, g, eps); }
+  double marginal_error(const S& side, const T* g, double eps) const {
     double sum = 0;
-    for (std::size_t j = 0; j < y_.weight.size(); ++j)
-      sum += y_.weight[j] * std::abs(std::expm1((double(g[j]) - double(update_[j])) / eps));
+    for (std::size_t j = 0; j < side.weight.size(); ++j)
+      sum += side.weight[j] * std::abs(std::expm1((double(g[j]) - double(update_[j])) / eps));
     return sum;
+  }
+  /// Inside a cloud the error only halves at every iteration, so that it may lag behind that between the clouds.
+  void settle(const S& side, T* f) {
+    for (int k = 0; k < options_.iterations; ++k) {
+      soft_min(side, side, f, eps_);
+      if (marginal_error(side, f, eps_) < options_.threshold) return;
+      for (int i = 0; i < side.view.count; ++i) f[i] = (f[i] + update_[i]) / 2;
+    }
   }
   void plan(const S& rows, const S& columns, const T* f, const T* g, std::vector<double>& sums,
             std::vector<double>& forces) const {

@@ -16,7 +16,8 @@ struct SinkhornOptions {
   double epsilon = 0.0025;    ///< blur^2 [length^2]
   bool relative = false;      ///< epsilon counts in units of the mean cost between the clouds
   int iterations = 2000;      ///< at most
-  /// Stop when the column marginal is off by less (L1), looked at every `check_every` iterations; 0: never.
+  /// Stop when the column marginal is off by less (L1), looked at every `check_every` iterations; 0: never. Then the
+  /// potentials inside the clouds go on alone until their plans meet it, too.
   double threshold = 1e-3;
   int check_every = 10;
   /// > 0: epsilon starts at annealing_start (0: the squared diameter of both clouds, or of the torus) and falls by this

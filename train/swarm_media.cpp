@@ -47,12 +47,13 @@ Image swarm_picture(const Layout& layout, const std::vector<float>& state, doubl
   if (high <= 0) high = std::max(1e-12, double(*std::max_element(planes.values.begin(), planes.values.end())));
   Image image = field_picture(planes, 0, {0, high}, ColourMap::magma, zoom);
   const Block& x = layout.at("x");
-  if (x.size / 2 > planes.values.size() / 8) return image;  // so many that they would hide what they leave
+  if (zoom < 3 && x.size / 2 > planes.values.size() / 8) return image;  // they would hide what they leave
   for (std::size_t i = 0; i + 1 < x.size; i += 2) {
     const double row = (double(state[x.offset + i]) + 0.5) * zoom,
                  column = (double(state[x.offset + i + 1]) + 0.5) * zoom;
     if (!(row >= 0 && column >= 0 && row < image.h && column < image.w)) continue;
-    std::fill_n(image.at(int(row), int(column)), 3, std::uint8_t(255));
+    constexpr std::uint8_t kAgent[3] = {0, 230, 255};  // no colour of the map
+    std::copy_n(kAgent, 3, image.at(int(row), int(column)));
   }
   return image;
 }

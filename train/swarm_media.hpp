@@ -13,7 +13,7 @@ namespace mg::train {
 bool is_swarm(const Layout& state_layout);
 
 /// One swarm as a picture of `zoom` pixels a node: the first channel of the lattice in colours from 0 to `high`, every
-/// agent a white dot, unless there are more than one for eight nodes.
+/// agent a cyan dot, unless nodes are small (zoom < 3) and there are more than one for eight of them.
 /// @param state  one sample   @param high  <= 0: the largest value of the channel
 Image swarm_picture(const Layout& layout, const std::vector<float>& state, double high, int zoom);
 

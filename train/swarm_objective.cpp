@@ -131,7 +131,10 @@ Schema swarm_objective_schema() {
       .number("threshold", d.sinkhorn.threshold, {0, 2}, "marginal error at which the iterations stop; 0: never")
       .number("annealing", d.sinkhorn.annealing, {0, 1, false, true},
               "factor by which epsilon falls at each iteration from the squared diameter on; 0: none")
-      .boolean("warm_start", d.warm_start, "start from the potentials of the iteration before");
+      .boolean(
+          "warm_start", d.warm_start,
+          "start from the potentials of the iteration before; a resumed run then equals an uninterrupted one to the "
+          "threshold only");
 }
 
 SwarmObjectiveOptions swarm_objective_options(const Config& c) {

@@ -9,7 +9,9 @@ namespace mg::train {
 struct SwarmObjectiveOptions {
   double transport = 0.5;  ///< alpha: share of the Sinkhorn divergence; the rest is the lattice
   SinkhornOptions sinkhorn;
-  bool warm_start = true;  ///< potentials of the last iteration start the next solve
+  /// The potentials of the last iteration start the next solve. They are in no checkpoint: a resumed run then equals an
+  /// uninterrupted one to the threshold only.
+  bool warm_start = false;
 };
 
 /// How far a swarm is from a picture: the state is {"x" [N,2], ..., "lattice" [C,h,w]}, the target (batch, 1, h, w) >= 0.

@@ -119,6 +119,21 @@ TEST(Sinkhorn, ShiftedCloudCostsTheSquaredShift) {
   EXPECT_NEAR(c.divergence(c.x, c.x), 0, 1e-12);
 }
 
+/// A wide blur settles between the clouds at once, inside them the error only halves at every iteration.
+TEST(Sinkhorn, ThresholdHoldsInsideTheCloudsToo) {
+  Clouds c;
+  c.options.epsilon = 0.5;
+  c.x = test::random_vec(30, 1), c.y = test::random_vec(24, 2);
+  for (auto* cloud : {&c.x, &c.y})
+    for (double& v : *cloud) v *= 0.3;
+  std::vector<double> stopped(c.x.size()), exact(c.x.size());
+  c.options.threshold = 1e-12;
+  const double value = c.divergence(c.x, c.y, stopped.data());
+  c.options.threshold = 0, c.options.iterations = 500;
+  EXPECT_NEAR(value, c.divergence(c.x, c.y, exact.data()), 1e-11);
+  for (std::size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(stopped[i], exact[i], 1e-10) << i;
+}
+
 TEST(Sinkhorn, TorusKnowsNoOrigin) {
   Clouds c;
   c.options.metric = CloudMetric::torus, c.options.epsilon = 0.05, c.options.threshold = 1e-10;
