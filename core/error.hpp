@@ -48,5 +48,8 @@ struct IoError : Error {
 struct CheckpointError : Error {
   explicit CheckpointError(const std::string& what) : Error(ExitCode::checkpoint, what) {}
 };
+struct DistributedError : Error {
+  explicit DistributedError(const std::string& what) : Error(ExitCode::distributed, what) {}
+};
 
 }  // namespace mg
