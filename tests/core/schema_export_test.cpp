@@ -31,12 +31,28 @@ TEST(SchemaExport, JsonSchemaSaysEverythingTheSchemaSays) {
   EXPECT_EQ(properties["sizes"].dump(),
             R"({"type":"array","items":{"type":"integer","minimum":1,"maximum":9},"minItems":1,"maxItems":3,)"
             R"("description":"sizes","default":[1]})");
-  EXPECT_EQ(properties["inner"]["properties"]["count"].dump(),
+  EXPECT_EQ(properties["inner"].dump(), R"({"$ref":"#/$defs/inner","description":"nested","default":{}})");
+  EXPECT_EQ(exported["$defs"]["inner"]["properties"]["count"].dump(),
             R"({"anyOf":[{"type":"integer","minimum":1,"maximum":9},{"type":"null"}],)"
             R"("description":"how many","default":3})");
   EXPECT_EQ(properties["lr"]["anyOf"].size(), 4u) << "two types, the bare names, the bare number";
   EXPECT_EQ(properties["lr"]["anyOf"][2].dump(), R"({"enum":["none"]})") << "constant needs its value";
   EXPECT_EQ(properties["lr"]["anyOf"][3].dump(), R"({"type":"number","exclusiveMinimum":0.0})");
+}
+
+TEST(SchemaExport, JsonSchemaDefinesEqualObjectsOnceAndNamesDifferentOnesApart) {
+  Schema same("same", "Same."), other("other", "Other.");
+  same.integer("k", 1, {}, "k");
+  other.integer("k", 2, {}, "k");
+  Schema first("first", ""), second("second", ""), schema("sample", "");
+  first.object("part", same, "");
+  second.object("part", other, "");
+  schema.object("a", first, "").object("b", first, "").object("c", second, "").object("part", same, "");
+  const auto exported = json_schema(schema);
+  EXPECT_EQ(exported["$defs"].size(), 4u) << exported["$defs"];
+  EXPECT_EQ(exported["properties"]["b"]["$ref"], "#/$defs/a") << "as the first of its kind is called";
+  EXPECT_EQ(exported["properties"]["part"]["$ref"], "#/$defs/part");
+  EXPECT_EQ(exported["$defs"]["c"]["properties"]["part"]["$ref"], "#/$defs/part_2");
 }
 
 TEST(SchemaExport, MarkdownHasOneSectionForEveryObjectAndType) {
