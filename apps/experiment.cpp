@@ -7,6 +7,7 @@
 #include "apps/registries.hpp"
 #include "core/fft.hpp"
 #include "nca/pre_boundary.hpp"
+#include "nca/variant_system.hpp"
 #include "train/checked_system.hpp"
 #include "train/loss.hpp"
 #include "train/swarm_objective.hpp"
@@ -16,7 +17,7 @@ namespace mg::apps {
 
 train::ImageModel image_model(const Config& model, int observed) {
   using Kind = train::ImageModel::Boundary;
-  const nca::NcaSpec spec = nca::nca_spec(model, model.type() == "gnca");
+  const nca::NcaSpec spec = nca::objective_spec(model);
   train::ImageModel image;
   image.channels = spec.channels;
   image.observed = observed;
@@ -94,8 +95,10 @@ std::unique_ptr<System<T>> pre_boundary_system(const Config& root, int observed)
   if (options.boundary_on != train::ImageObjectiveOptions::BoundaryOn::pre_boundary || options.boundary_reg <= 0 ||
       model.boundary == train::ImageModel::Boundary::none)
     return nullptr;
-  return std::make_unique<nca::PreBoundarySystem<T>>(
-      nca::nca_spec(root.at("model"), root.at("model").type() == "gnca"));
+  const std::string type = root.at("model").type();
+  if (type != "nca" && type != "gnca")
+    root.at("objective").fail("boundary_reg_on", "\"pre_boundary\" is for nca and gnca, the model is \"" + type + "\"");
+  return std::make_unique<nca::PreBoundarySystem<T>>(nca::nca_spec(root.at("model"), type == "gnca"));
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 namespace mg::nca {
 
-/// Adds the types "nca" and "gnca".
+/// Adds the types "nca" and "gnca" and those of variant_schemas().
 template <class T>
 void register_systems(Registry<System<T>>& registry);
 
