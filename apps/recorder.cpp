@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "apps/bounds.hpp"
 #include "core/error.hpp"
 #include "core/gif.hpp"
 #include "core/png.hpp"
@@ -51,6 +52,7 @@ Recorder::Recorder(RecorderOptions options, int channels, Grid grid, const std::
       throw Error(ExitCode::usage,
                   "--channels: no channel " + std::to_string(c) + " (0.." + std::to_string(channels - 1) + ")");
   lines_.resize(options_.channels.size());
+  if (options_.zoom > 0) require_drawable(grid, int(options_.channels.size()), options_.zoom);
   plan_files();
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "apps/bounds.hpp"
 #include "apps/commands.hpp"
 #include "apps/run_swarm.hpp"
 #include "apps/run_times.hpp"
@@ -115,6 +116,10 @@ int run(const RunOptions& options, const GlobalOptions& global, const ModelSourc
   const double frames = film ? double(options.steps) / every + 2 : 1;
   if (frames * double(start.state.size()) * sizeof(float) > 4e9)
     throw Error(ExitCode::usage, "--every " + std::to_string(every) + ": the frames need more than 4 GB; raise it");
+  if (wants(options, ".png") || wants(options, ".gif")) {
+    const int channels = model.system->state_layout(start.grid).blocks().front().dims.at(0);
+    require_drawable(start.grid, options.hidden ? std::max(1, channels - start.observed) : 1, options.zoom);
+  }
   nlohmann::ordered_json report{{"steps", options.steps}, {"grid", {start.grid.h, start.grid.w}}};
   if (global.dry_run) {
     std::cout << report.dump() << "\n";

@@ -5,13 +5,13 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "apps/bounds.hpp"
 #include "apps/data.hpp"
 #include "apps/simulation.hpp"
 #include "core/gif.hpp"
 #include "core/log.hpp"
 #include "core/npy.hpp"
 #include "core/png.hpp"
-#include "train/free_memory.hpp"
 #include "train/swarm_media.hpp"
 
 namespace mg::apps {
@@ -70,6 +70,8 @@ int run_as(const RunSwarmOptions& o, const GlobalOptions& global, const ModelSou
   if (bytes > 4e9)
     throw Error(ExitCode::usage, "a swarm and its frames of " + std::to_string(bytes / 1e9) +
                                      " GB are more than 4 GB; raise --every or lower --size");
+  const int zoom = o.zoom > 0 ? o.zoom : std::clamp(384 / std::max(grid.h, grid.w), 1, 8);
+  require_drawable(grid, 1, zoom);
   nlohmann::ordered_json report{{"steps", o.steps}, {"grid", {grid.h, grid.w}}, {"agents", layout.at("x").dims[0]}};
   if (global.dry_run) {
     std::cout << report.dump() << "\n";
@@ -83,7 +85,7 @@ int run_as(const RunSwarmOptions& o, const GlobalOptions& global, const ModelSou
   bool finite = true;
   for (const float v : result.states.back()) finite = finite && std::isfinite(v);
   if (!finite) log::warn("the final state holds values that are not finite");
-  write_outputs(o, layout, result, o.zoom > 0 ? o.zoom : std::clamp(384 / std::max(grid.h, grid.w), 1, 8));
+  write_outputs(o, layout, result, zoom);
   report.update({{"seconds", seconds},
                  {"agent_steps_per_second", double(o.steps) * layout.at("x").dims[0] / std::max(seconds, 1e-9)},
                  {"finite", finite},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "apps/bounds.hpp"
 #include "apps/data.hpp"
 #include "core/suggest.hpp"
 #include "train/samples.hpp"
@@ -44,6 +45,15 @@ train::Trajectory centred(const train::Trajectory& data, Grid size) {
   return out;
 }
 
+/// Room for a start of `planes` planes of numbers, and for the states of one sample with its picture.
+template <class T>
+void require_room(const System<T>& system, Grid grid, double planes) {
+  const auto state = double(system.state_layout(grid).size()),
+             conditions = double(system.condition_layout(grid).size());
+  require_memory("a lattice of " + std::to_string(grid.h) + "x" + std::to_string(grid.w),
+                 sizeof(T) * (3 * state + 2 * conditions) + sizeof(float) * (state + planes * grid.h * grid.w));
+}
+
 bool inside(const std::string& kind, int y, int x, int h, int w) {
   if (kind == "lower") return y >= h / 2;
   if (kind == "upper") return y < h / 2;
@@ -81,7 +91,9 @@ Start<T> make_start(const ModelSource& source, const System<T>& system, std::opt
     if (sample >= int(all.size()))
       usage("--sample: the data have " + std::to_string(all.size()) + " trajectories, 0 to " +
             std::to_string(all.size() - 1));
-    data = size ? centred(all[std::size_t(sample)], *size) : all[std::size_t(sample)];
+    train::Trajectory& chosen = all[std::size_t(sample)];
+    require_room(system, size.value_or(chosen.grid), double(chosen.frames.size()) * chosen.channels);
+    data = size ? centred(chosen, *size) : std::move(chosen);
     train::observed_channels(system, {data});
     const auto premultiply = config.json().find("premultiply");
     start.premultiplied = premultiply != config.json().end() && premultiply->template get<bool>();
@@ -91,6 +103,7 @@ Start<T> make_start(const ModelSource& source, const System<T>& system, std::opt
     data.grid = size.value_or(Grid{72, 72});
     const int channels = system.state_layout(data.grid).blocks().front().dims.at(0);
     data.channels = std::min(channels, 4);
+    require_room(system, data.grid, data.channels);
     data.seed_cell = true;
     data.frames.emplace_back(std::size_t(data.channels) * data.grid.h * data.grid.w);
     for (int c = channels > 3 ? 3 : 0; c < data.channels; ++c)

@@ -87,6 +87,9 @@ TEST_F(ModelCommands, RunRefusesWhatItCannotDo) {
   };
   expect({"-o", "a.bmp"}, 2, "-o a.bmp: expected a name that ends in .png, .gif or .npz");
   expect({"-o", "/nowhere/a.png"}, 7, "no folder /nowhere");
+  expect({"--size", "16384", "--set", "model.channels=1024", "--dry-run"}, 5, "a lattice of 16384x16384: needs ");
+  expect({"--size", "4000", "--zoom", "64", "-o", path("a.png"), "--dry-run"}, 2,
+         "--zoom 64: the picture would have more than 2^28 pixels; at most --zoom 4 fits");
   expect({"--size", "4"}, 2, "--size 4x4 is smaller than the data, 12x12");
   expect({"--size", "12by12"}, 2, "--size: expected 1 to 16384");
   expect({"--damage", "3:lowr"}, 2, "did you mean \"lower\"?");
