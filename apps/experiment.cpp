@@ -10,6 +10,7 @@
 #include "nca/variant_system.hpp"
 #include "train/checked_system.hpp"
 #include "train/loss.hpp"
+#include "train/sharded_augmenter.hpp"
 #include "train/swarm_objective.hpp"
 #include "train/train_config.hpp"
 
@@ -116,7 +117,7 @@ template std::unique_ptr<train::Objective<float>> make_objective<float>(const Co
 template std::unique_ptr<train::Objective<double>> make_objective<double>(const Config&, int);
 
 template <class T>
-Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
+Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked, Communicator* comm, int memory_sharers)
     : exec(where), seed(std::uint64_t(root.get<std::int64_t>("seed"))) {
   const auto& all = registries<T>();
   if (!root.has("data")) root.fail("data", "training needs data; see \"morphogen config docs data\"");
@@ -128,6 +129,8 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
   rollout_system = pre_boundary_system<T>(root, observed);
   const train::AugmenterInputs<T> inputs{exec, system.get(), data, seed, adaptive(root.at("model"))};
   augmenter = all.augmenters.create(root.at("augment"), inputs);
+  if (comm != nullptr && comm->size() > 1)
+    augmenter = std::make_unique<train::ShardedAugmenter<T>>(exec, std::move(augmenter), *comm);
   optimiser = train::make_optimiser<T>(root.at("optimiser"), system->param_layout(), exec);
   std::vector<std::unique_ptr<train::Objective<T>>> objectives;
   for (std::size_t g = 0; g < augmenter->groups().size(); ++g) objectives.push_back(make_objective<T>(root, observed));
@@ -137,8 +140,9 @@ Experiment<T>::Experiment(const Config& root, const Exec& where, bool checked)
   std::vector<T> params(system->param_layout().size());
   system->initialise(seed, params);
   auto training = train::trainer_options(root.at("train"));
+  training.memory_sharers = memory_sharers;
   trainer = std::make_unique<train::Trainer<T>>(exec, rollout_system ? *rollout_system : *system, *augmenter,
-                                                std::move(objectives), *optimiser, training, seed, params);
+                                                std::move(objectives), *optimiser, training, seed, params, comm);
   for (std::size_t g = 0; g < augmenter->groups().size(); ++g) trainer->first_plan(g);
 }
 

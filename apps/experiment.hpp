@@ -21,9 +21,9 @@ std::unique_ptr<train::Objective<T>> make_objective(const Config& root, int obse
 /// Everything that a configuration describes, built and ready to train. Nothing on the disk is written.
 template <class T>
 struct Experiment {
-  /// `checked`: steps on CUDA are compared with the host now and then.
+  /// `checked`: steps on CUDA are compared with the host now and then. `comm`: the ranks that share the samples.
   /// @throws ConfigError, DataError, DeviceError
-  Experiment(const Config& root, const Exec& exec, bool checked);
+  Experiment(const Config& root, const Exec& exec, bool checked, Communicator* comm = nullptr, int memory_sharers = 1);
 
   Exec exec;
   std::uint64_t seed = 0;

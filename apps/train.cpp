@@ -8,12 +8,14 @@
 #include "apps/build_info.hpp"
 #include "apps/commands.hpp"
 #include "apps/experiment.hpp"
+#include "apps/launch.hpp"
 #include "apps/logging.hpp"
 #include "apps/progress.hpp"
 #include "apps/registries.hpp"
 #include "apps/root_schema.hpp"
 #include "apps/series_media.hpp"
 #include "apps/signals.hpp"
+#include "core/cpu.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
 #include "core/log.hpp"
@@ -33,6 +35,7 @@ struct TrainArguments {
   std::string config, run_dir, resume = "auto";
   std::vector<std::string> allow_change;
   bool overwrite = false;
+  LaunchOptions launch;
 };
 
 /// Where the run lives and what it goes on from.
@@ -90,8 +93,25 @@ json fingerprint(const Config& root) {
   return all;
 }
 
+/// What must be the same on all ranks, or they would not do the same.
+void require_same_job(Communicator& comm, const Config& root, const TrainArguments& a) {
+  std::string allowed;
+  for (const auto& path : a.allow_change) allowed += path + " ";
+  std::vector<std::pair<std::string, std::string>> facts{
+      {"version", version_line()},
+      {"instruction set (MG_ISA)", std::string(kIsaNames[int(best_isa())])},
+      {"--allow-change", allowed}};
+  for (const auto& [key, value] : root.json().items()) facts.emplace_back("configuration, " + key, value.dump());
+  require_same_on_all_ranks(comm, facts);
+}
+
+/// All ranks work it out together, one says it.
 template <class T>
-void print_plan(Experiment<T>& e, const train::SessionOptions& session) {
+void print_plan(Experiment<T>& e, const train::SessionOptions& session, bool say) {
+  if (!say) {
+    for (int i = 0; i < 2; ++i) e.trainer->step();
+    return;
+  }
   std::size_t bytes = 0;
   double flop = 0;
   std::cout << "parameters: " << e.system->param_layout().size() << "\n";
@@ -154,9 +174,21 @@ std::int64_t resume(train::Session<T>& session, const Place& place, train::RunDi
   }
 }
 
+/// A rank that keeps nothing.
+template <class T>
+int follow_session(Experiment<T>& e, Communicator& comm, train::SessionOptions session) {
+  train::SessionHooks hooks;
+  hooks.stop = stop_requested;
+  train::Session<T> work(*e.trainer, e.system->param_layout(), {nullptr, nullptr, &comm}, std::move(session), hooks);
+  work.resume();
+  const auto end = work.run();
+  comm.barrier();  // the last checkpoint is written
+  return end == train::SessionEnd::stopped ? int(ExitCode::stopped_early) : 0;
+}
+
 template <class T>
 int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& options, const Place& place,
-                train::RunDirectory& run, train::SessionOptions session) {
+                train::RunDirectory& run, Communicator& comm, train::SessionOptions session) {
   train::CheckpointStore store(run.checkpoints(), root.at("checkpoint").template get<int>("keep_last"),
                                root.at("checkpoint").template get<bool>("fsync"));
   Progress progress(session.iterations, options.quiet);
@@ -164,7 +196,7 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
   train::SessionHooks hooks;
   hooks.stop = stop_requested;
   hooks.progress = [&](const train::StepReport& report, double) { progress.update(report, e.trainer->best()); };
-  train::Session<T> work(*e.trainer, e.system->param_layout(), run, store, std::move(session), hooks);
+  train::Session<T> work(*e.trainer, e.system->param_layout(), {&run, &store, &comm}, std::move(session), hooks);
   const std::int64_t start = resume(work, place, run);
   std::cout << run.path().string() << "\n" << std::flush;
   try {
@@ -174,6 +206,7 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
                 e.augmenter->groups()[g].grid.w, e.trainer->first_plan(g).describe());
     const auto end = work.run();
     progress.finish();
+    comm.barrier();
     if (end == train::SessionEnd::stopped) {
       log::info("stopped at step {} with a checkpoint; run again to go on", e.trainer->iteration());
       return int(ExitCode::stopped_early);
@@ -196,25 +229,29 @@ int run_session(Experiment<T>& e, const Config& root, const GlobalOptions& optio
 }
 
 template <class T>
-int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& options) {
-  Experiment<T> e(root, make_exec(options), options.backend == "check");
+int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& options, Communicator& comm) {
+  require_same_job(comm, root, a);
+  const Exec exec = make_rank_exec(options, a.launch, comm);
+  Experiment<T> e(root, exec, options.backend == "check", &comm, local_rank(comm).size);
   auto session = train::session_options(root.at("train"), root.at("checkpoint"));
   if (options.dry_run) {
-    print_plan(e, session);
+    print_plan(e, session, comm.root());
     return 0;
   }
   session.fingerprint = fingerprint(root);
   session.allow_change = a.allow_change;
   session.model_json = root.json().at("model").dump();
+  if (comm.root() || comm.engine() != "threads") watch_signals();  // once a process
+  if (!comm.root()) return follow_session(e, comm, std::move(session));
   const Place place = find_place(a, root);
   std::string overrides;
   for (const auto& override : options.overrides()) overrides += override + "\n";
-  watch_signals();
   train::RunDirectory run(
       place.directory, place.mode,
       {read_file(a.config), resolved_text(root_schema(), root.json()), overrides, provenance(options, e.exec, e.seed)});
   log_to_file(run.path() / "log.txt");
-  return run_session(e, root, options, place, run, std::move(session));
+  if (comm.size() > 1) log::info("{} ranks over {}", comm.size(), comm.engine());
+  return run_session(e, root, options, place, run, comm, std::move(session));
 }
 
 }  // namespace
@@ -235,10 +272,13 @@ void add_train(Command& program, GlobalOptions& options) {
               "--allow-change optimiser.lr; repeatable")
       .type("PATH");
   command.flag("--overwrite", a->overwrite, "Replace the run in --run-dir");
+  add_launch_options(command, a->launch);
   command.action([&, a] {
     const Config root = load_root_config(a->config, options);
-    return root.get<std::string>("precision") == "f64" ? train_as<double>(root, *a, options)
-                                                       : train_as<float>(root, *a, options);
+    return run_ranks(a->launch, options, a->run_dir, [&](Communicator& comm) {
+      return root.get<std::string>("precision") == "f64" ? train_as<double>(root, *a, options, comm)
+                                                         : train_as<float>(root, *a, options, comm);
+    });
   });
 }
 

@@ -71,3 +71,28 @@ if(MG_EMULATION)
     target_compile_options(mg_emulation PRIVATE -fno-sanitize=thread)
   endif()
 endif()
+
+set(MG_MPI AUTO CACHE STRING "The engine of ranks by MPI, in a shared object of its own: AUTO (when found), ON (an error \
+without it), OFF")
+set_property(CACHE MG_MPI PROPERTY STRINGS AUTO ON OFF)
+if(MG_MPI STREQUAL "ON" OR (MG_MPI STREQUAL "AUTO" AND NOT MG_SANITIZE))
+  find_package(MPI COMPONENTS C)
+  if(MG_MPI STREQUAL "ON" AND NOT MPI_C_FOUND)
+    message(FATAL_ERROR "MG_MPI=ON but MPI was not found; install libopenmpi-dev or configure with -DMG_MPI=OFF")
+  endif()
+endif()
+message(STATUS "MPI: ${MPI_C_FOUND} (MG_MPI=${MG_MPI})")
+
+# libmorphogen_mpi.so beside the program, which loads it only when MPI is asked for and is not linked with MPI itself.
+function(mg_mpi_engine program)
+  if(NOT MPI_C_FOUND)
+    return()
+  endif()
+  add_library(morphogen_mpi MODULE ${PROJECT_SOURCE_DIR}/core/mpi/comm_mpi.cpp)
+  target_link_libraries(morphogen_mpi PRIVATE MPI::MPI_C)
+  mg_common(morphogen_mpi)
+  mg_glue(morphogen_mpi)
+  set_target_properties(morphogen_mpi PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}
+                                                 POSITION_INDEPENDENT_CODE ON)
+  add_dependencies(${program} morphogen_mpi)
+endfunction()

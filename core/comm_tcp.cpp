@@ -59,7 +59,7 @@ class TcpCommunicator final : public Communicator {
     for (int r = 1; r < size(); ++r) send(r, Call::broadcast, bytes);
   }
 
-  void abort(const std::string& reason) noexcept override {
+  void abort(const std::string& reason, int) noexcept override {
     const std::string text = "rank " + std::to_string(rank()) + " failed: " + reason;
     try {
       tell(text);

@@ -114,7 +114,7 @@ class ThreadCommunicator final : public Communicator {
     team_.wait(rank(), "broadcast");
   }
 
-  void abort(const std::string& reason) noexcept override { team_.fail(reason); }
+  void abort(const std::string& reason, int) noexcept override { team_.fail(reason); }
 
  private:
   /// Every rank sums a share of the elements over all ranks, then all copy the result.

@@ -13,7 +13,7 @@ class SelfCommunicator final : public Communicator {
   void all_reduce(double*, std::size_t) override {}
   std::vector<std::string> all_gather(std::string_view mine) override { return {std::string(mine)}; }
   void broadcast(std::string&) override {}
-  void abort(const std::string&) noexcept override {}
+  void abort(const std::string&, int) noexcept override {}
 };
 
 }  // namespace

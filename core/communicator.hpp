@@ -30,8 +30,9 @@ class Communicator {
   virtual std::vector<std::string> all_gather(std::string_view mine) = 0;
   /// `bytes` becomes that of rank 0. @throws DistributedError
   virtual void broadcast(std::string& bytes) = 0;
-  /// Tells the other ranks why this one leaves; whatever they wait for fails at once. Never throws.
-  virtual void abort(const std::string& reason) noexcept = 0;
+  /// Tells the other ranks why this one leaves; whatever they wait for fails at once. Never throws. With MPI it ends the
+  /// job, this process included, with exit code `code`.
+  virtual void abort(const std::string& reason, int code = int(ExitCode::distributed)) noexcept = 0;
 
   /// Returns when all ranks have called it. @throws DistributedError
   void barrier() { all_gather({}); }
@@ -58,6 +59,10 @@ std::unique_ptr<Communicator> self_communicator();
 struct CommDeadline {
   std::chrono::milliseconds wait{120000};
 };
+
+/// The ranks that mpirun or srun started. MPI is initialised here and nowhere else; the library is loaded here, too.
+/// @throws DistributedError when this installation has no MPI
+std::unique_ptr<Communicator> mpi_communicator(const CommDeadline& deadline);
 
 /// Runs body(communicator of rank r) in a thread each and waits for all of them. The first exception that is not just the
 /// echo of another rank's is thrown again; a rank that throws ends the waiting of the others.

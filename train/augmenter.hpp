@@ -69,6 +69,12 @@ class Augmenter {
  public:
   virtual ~Augmenter() = default;
   virtual std::vector<SampleGroup<T>>& groups() = 0;
+  /// Samples of one iteration, those of other ranks included.
+  virtual std::size_t total_samples() {
+    std::size_t sum = 0;
+    for (const auto& group : groups()) sum += std::size_t(group.count);
+    return sum;
+  }
   /// Steps of the rollout of this iteration.
   virtual int steps(std::int64_t iteration) const = 0;
   /// Prepares start and target of the groups for `iteration` (0-based).
@@ -78,6 +84,8 @@ class Augmenter {
   /// Whether learn() needs the predicted states, or the gradient by the start states.
   virtual bool wants_saves() const { return false; }
   virtual bool wants_start_bar() const { return false; }
+  /// Whether finish() looks at the final states.
+  virtual bool wants_finals() const { return true; }
   /// Takes what the rollout of a group gave; called for every group before finish(), unless the iteration is thrown away.
   virtual void learn(const Exec&, std::size_t, const RolloutYield<T>&) {}
   /// Takes the final states (one view per group) and per-sample losses (device arrays, one per group) of that iteration.

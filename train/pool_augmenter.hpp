@@ -32,6 +32,7 @@ class PoolAugmenter : public Augmenter<T> {
 
   std::vector<SampleGroup<T>>& groups() override { return groups_; }
   int steps(std::int64_t iteration) const override;
+  bool wants_finals() const override { return options_.regime != PoolOptions::Regime::growing; }
   void begin(const Exec& exec, std::int64_t iteration) override;
   void finish(const Exec& exec, std::int64_t iteration, const std::vector<ConstStateView<T>>& finals,
               const std::vector<const T*>& losses, bool accepted) override;

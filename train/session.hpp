@@ -18,6 +18,13 @@ struct SessionOptions {
   std::string model_json;                 ///< metadata of the model files
 };
 
+/// Where a session keeps what it does. Only rank 0 has a run directory and checkpoints.
+struct SessionPlace {
+  RunDirectory* run = nullptr;
+  CheckpointStore* store = nullptr;
+  Communicator* comm = nullptr;  ///< null = one rank
+};
+
 /// What the program around a session sees and decides.
 struct SessionHooks {
   std::function<bool()> stop;  ///< asked after every iteration: checkpoint and leave
@@ -27,14 +34,15 @@ struct SessionHooks {
 enum class SessionEnd { finished, stopped };
 
 /// Trains until the last iteration or a stop, with metrics, checkpoints and status in the run directory. Starts from the
-/// newest valid checkpoint there when there is one: the result is bit for bit that of a run that never stopped.
+/// newest valid checkpoint there when there is one: the result is bit for bit that of a run that never stopped. With several
+/// ranks all decide alike; rank 0 reads and writes, and a run may go on with another number of them.
 template <class T>
 class Session {
  public:
-  Session(Trainer<T>& trainer, const Layout& param_layout, RunDirectory& run, CheckpointStore& store,
-          SessionOptions options, SessionHooks hooks);
+  Session(Trainer<T>& trainer, const Layout& param_layout, SessionPlace place, SessionOptions options,
+          SessionHooks hooks);
 
-  /// Restores `from`, or the newest checkpoint of the store when null; returns the iteration it goes on from.
+  /// Restores `from`, or the newest checkpoint of the store when null; returns the iteration it goes on from. Of rank 0.
   /// @throws CheckpointError
   std::int64_t resume(const Checkpoint* from = nullptr);
   /// @throws DivergedError, IoError; the last checkpoint stays intact
@@ -44,12 +52,15 @@ class Session {
  private:
   void save();
   void record(const StepReport& report);
+  bool root() const { return place_.run != nullptr; }
+  std::optional<TensorFile> shared(std::optional<TensorFile> state) const;
+  bool stop_wanted(bool late) const { return late || (hooks_.stop && hooks_.stop()); }
+  void status(const char* state, int code, const char* reason) const;
   void roll_back(const StepReport& report);
 
   Trainer<T>& trainer_;
   const Layout& layout_;
-  RunDirectory& run_;
-  CheckpointStore& store_;
+  SessionPlace place_;
   SessionOptions options_;
   SessionHooks hooks_;
   TensorFile initial_;  // for a rollback before the first checkpoint

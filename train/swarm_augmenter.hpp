@@ -21,6 +21,7 @@ class SwarmAugmenter final : public Augmenter<T> {
 
   std::vector<SampleGroup<T>>& groups() override { return groups_; }
   int steps(std::int64_t) const override { return options_.steps; }
+  bool wants_finals() const override { return options_.propagate; }
   void begin(const Exec& exec, std::int64_t iteration) override;
   void finish(const Exec& exec, std::int64_t iteration, const std::vector<ConstStateView<T>>& finals,
               const std::vector<const T*>& losses, bool accepted) override;

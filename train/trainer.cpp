@@ -13,12 +13,13 @@ namespace mg::train {
 template <class T>
 Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& augmenter,
                     std::vector<std::unique_ptr<Objective<T>>> objectives, Optimiser<T>& optimiser,
-                    TrainerOptions options, std::uint64_t seed, const std::vector<T>& params)
+                    TrainerOptions options, std::uint64_t seed, const std::vector<T>& params, Communicator* comm)
     : exec_(exec),
       system_(system),
       augmenter_(augmenter),
       objectives_(std::move(objectives)),
       optimiser_(optimiser),
+      comm_(comm != nullptr && comm->size() > 1 ? comm : nullptr),
       options_(std::move(options)),
       seed_(seed) {
   auto& groups = augmenter_.groups();
@@ -32,8 +33,8 @@ Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& aug
     // The state may have more blocks than the augmenter feeds.
     rollouts_.emplace_back(exec_, system_, system_.state_layout(group.grid), group.count);
     state_bytes_ += rollouts_.back().bytes_of_state();
-    samples_ += std::size_t(group.count);
   }
+  samples_ = augmenter_.total_samples();
   plans_.resize(groups.size());
   start_bars_.resize(groups.size());
   for (std::size_t g = 0; g < groups.size(); ++g) {
@@ -41,11 +42,11 @@ Trainer<T>::Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& aug
     if (augmenter_.wants_start_bar()) start_bars_[g] = Buffer<T>(exec_, rollouts_[g].bytes_of_state() / sizeof(T));
   }
   if (options_.memory == "auto" && options_.memory_budget == 0)
-    options_.memory_budget = std::size_t(0.8 * double(free_memory(exec_)));
+    options_.memory_budget = std::size_t(0.8 / options_.memory_sharers * double(free_memory(exec_)));
   params_ = uploaded(exec_, params);
   best_params_ = uploaded(exec_, params);
-  gradient_ = Buffer<T>(exec_, params.size());
   weights_ = objectives_.front()->term_weights();
+  gradient_ = Buffer<T>(exec_, params.size() + 2 + weights_.size());
   for (const auto& name : objectives_.front()->terms()) report_.terms.emplace_back(name, 0.0);
   scalars_ = Buffer<T>(exec_, 1 + groups.size() * (1 + weights_.size()));
   host_scalars_.resize(scalars_.size());
@@ -100,7 +101,10 @@ void Trainer<T>::read_back() {
   const std::size_t groups = rollouts_.size(), count = weights_.size();
   T* const scalars =
       scalars_.data();  // [1 + groups] squares of the gradient and the final states, [groups][count] terms
-  reduce<T>(exec_, Reduction::sum_squares, gradient_.data(), 1, gradient_.size(), scalars, workspace_);
+  const auto gradient_squares = [&] {
+    reduce<T>(exec_, Reduction::sum_squares, gradient_.data(), 1, params_.size(), scalars, workspace_);
+  };
+  if (comm_ == nullptr) gradient_squares();
   for (std::size_t g = 0; g < groups; ++g) {
     const auto x = rollouts_[g].final_state();
     reduce<T>(exec_, Reduction::sum_squares, x.data, 1, x.size(), scalars + 1 + g, workspace_);
@@ -113,6 +117,32 @@ void Trainer<T>::read_back() {
   for (std::size_t g = 0; g < groups; ++g) m.state_squares += double(host_scalars_[1 + g]);
   m.terms.assign(count, 0.0);
   for (std::size_t k = 0; k < groups * count; ++k) m.terms[k % count] += double(host_scalars_[1 + groups + k]);
+  report_.stop_votes = stop_vote_;
+  if (comm_ == nullptr) return;
+  sum_over_ranks();
+  gradient_squares();
+  T squares{};
+  copy_bytes(exec_, &squares, Backend::host, scalars, exec_.backend, sizeof squares);
+  synchronise(exec_);
+  m.gradient_squares = double(squares);
+}
+
+/// One sum of the gradient and the measured numbers.
+template <class T>
+void Trainer<T>::sum_over_ranks() {
+  Measured& m = measured_;
+  std::vector<T> tail{T(stop_vote_), T(m.state_squares)};
+  for (double term : m.terms) tail.push_back(T(term));
+  T* const at = gradient_.data() + params_.size();
+  const std::size_t bytes = tail.size() * sizeof(T);
+  copy_bytes(exec_, at, exec_.backend, tail.data(), Backend::host, bytes);
+  synchronise(exec_);
+  comm_->all_reduce(exec_, gradient_.data(), gradient_.size());
+  copy_bytes(exec_, tail.data(), Backend::host, at, exec_.backend, bytes);
+  synchronise(exec_);
+  report_.stop_votes = int(tail[0]);
+  m.state_squares = double(tail[1]);
+  for (std::size_t k = 0; k < m.terms.size(); ++k) m.terms[k] = double(tail[2 + k]);
 }
 
 /// Why the iteration cannot be used; empty when it can.

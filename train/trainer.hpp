@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/communicator.hpp"
 #include "core/schema.hpp"
 #include "train/augmenter.hpp"
 #include "train/objective.hpp"
@@ -34,6 +35,7 @@ struct TrainerOptions {
   std::string memory = "auto";    ///< of plan_rollout
   std::size_t memory_budget = 0;  ///< bytes of all groups together; 0 = 80 % of what is free (auto), else no limit
   int memory_slots = 0;
+  int memory_sharers = 1;  ///< ranks that share the memory of this one's machine or device
 };
 
 /// What one iteration did; all numbers belong to the parameters before its update.
@@ -45,24 +47,30 @@ struct StepReport {
   double gradient_norm = 0, learning_rate = 0;
   bool accepted = false, best = false;
   std::string problem;  ///< why the iteration was thrown away; empty = it was not
+  int stop_votes = 0;   ///< ranks that had voted for a stop when it began
 };
 
 /// Trains one System: rollout, adjoint, update, and the decision what the next iteration starts from. Everything stays
 /// on the backend of `exec`; one read-back of a few numbers is the only synchronisation of a step.
+/// With several ranks, each rolls out its share of the samples. One sum over all of them, of the gradient and of everything
+/// that a decision depends on, follows the adjoint: after it every rank does the same, to the bit.
 template <class T>
 class Trainer {
  public:
   /// @param objectives  one per group of the augmenter
   /// @param params      initial parameters, host memory
+  /// @param comm        the other ranks, whose samples the augmenter leaves out; null = there are none
   Trainer(const Exec& exec, const System<T>& system, Augmenter<T>& augmenter,
           std::vector<std::unique_ptr<Objective<T>>> objectives, Optimiser<T>& optimiser, TrainerOptions options,
-          std::uint64_t seed, const std::vector<T>& params);
+          std::uint64_t seed, const std::vector<T>& params, Communicator* comm = nullptr);
 
   /// Runs iteration `iteration()` and counts on. A diverged iteration changes neither parameters nor samples. Allocates
   /// nothing after the first call, except for a rollout longer than any before or of a length not seen yet.
   /// @return what it did; stands until the next call
   /// @throws DivergedError under OnDivergence::stop, or after max_skips consecutive ones under skip
   const StepReport& step();
+  /// Whether this rank wants the job to stop; counted in the report of the next iteration, on all ranks alike.
+  void vote_stop(bool stop) { stop_vote_ = stop; }
 
   std::int64_t iteration() const { return iteration_; }
   double best() const { return best_; }
@@ -101,6 +109,7 @@ class Trainer {
   void hand_back();
   StateView<T> start_bar(std::size_t group) const;
   void read_back();
+  void sum_over_ranks();
   const char* problem(double total) const;
   void throw_away();
   void keep_best(double total);
@@ -110,15 +119,18 @@ class Trainer {
   Augmenter<T>& augmenter_;
   std::vector<std::unique_ptr<Objective<T>>> objectives_;
   Optimiser<T>& optimiser_;
+  Communicator* comm_;  // null with one rank
+  bool stop_vote_ = false;
   TrainerOptions options_;
   std::uint64_t seed_;
   std::vector<Rollout<T>> rollouts_;
   std::vector<std::map<std::pair<int, int>, MemoryPlan>> plans_;  // [groups] by steps and held states
   std::vector<Buffer<T>> start_bars_;  // [groups] empty unless the augmenter learns from them
   std::size_t samples_ = 0, state_bytes_ = 0;
-  Buffer<T> params_, best_params_, gradient_, scalars_;
-  std::vector<T> host_scalars_;            // of scalars_
-  std::vector<double> weights_;            // of the terms
+  Buffer<T> params_, best_params_, scalars_;
+  Buffer<T> gradient_;           // [params], then what else the ranks sum: votes, squares of the states, terms
+  std::vector<T> host_scalars_;  // of scalars_
+  std::vector<double> weights_;  // of the terms
   std::vector<ConstStateView<T>> finals_;  // [groups]
   std::vector<const T*> sample_losses_;    // [groups] of a device array
   Measured measured_;

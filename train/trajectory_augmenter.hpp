@@ -49,6 +49,7 @@ class TrajectoryAugmenter final : public Augmenter<T> {
   void begin(const Exec& exec, std::int64_t iteration) override;
   bool wants_saves() const override { return hidden_ > 0 || options_.overwrite_observed; }
   bool always_moves_on() const override { return true; }
+  bool wants_finals() const override { return false; }
   bool wants_start_bar() const override { return !initial_.empty(); }
   void learn(const Exec& exec, std::size_t group, const RolloutYield<T>& yield) override;
   void finish(const Exec& exec, std::int64_t iteration, const std::vector<ConstStateView<T>>& finals,
