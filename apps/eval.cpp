@@ -216,8 +216,9 @@ int evaluate_swarm(const EvalOptions& options, const GlobalOptions& global, cons
     const auto objective = make_objective<T>(*source.experiment, e.data.front().channels);
     objective->bind(exec, {group.condition_view(), group.target_view(), 1.0 / group.count, group.per_batch});
     const auto terms = [&] {
-      std::vector<T> values(objective->terms().size());
-      objective->totals(exec, values.data());
+      const Buffer<T> totals(exec, objective->terms().size());
+      objective->totals(exec, totals.data());
+      const auto values = totals.to_vector();
       json row;
       for (std::size_t k = 0; k < values.size(); ++k) row[objective->terms()[k]] = values[k];
       return row;

@@ -3,12 +3,9 @@
 #include <vector>
 
 #include "core/buffer.hpp"
+#include "train/clouds.hpp"
 
 namespace mg::train {
-
-/// Squared distance between two points of the plane. flat: |d|^2; torus: d wrapped to the nearest image; chordal: the
-/// smooth periodic one, sum_k L_k^2 / (2 pi^2) (1 - cos(2 pi d_k / L_k)).
-enum class CloudMetric { flat, torus, chordal };
 
 struct SinkhornOptions {
   CloudMetric metric = CloudMetric::flat;
@@ -25,22 +22,18 @@ struct SinkhornOptions {
   double annealing = 0, annealing_start = 0;
 };
 
-/// A cloud of points in the plane with weights that sum to 1.
-template <class T>
-struct Cloud {
-  int count = 0;
-  const T* points = nullptr;   // [count][2]
-  const T* weights = nullptr;  // [count]; null: 1 / count each. A weight of 0 takes its point out
+/// What a solve came to.
+struct SinkhornReport {
+  double divergence = 0;                   ///< OT_xy - OT_xx / 2 - OT_yy / 2
+  double xy = 0, xx = 0, yy = 0;           ///< the three costs
+  double row_error = 0, column_error = 0;  ///< L1 errors of the marginals of the plan between the clouds
+  int iterations = 0;
+  bool converged = false;  ///< column_error < threshold (always, with a threshold of 0)
 };
 
-/// What was found. potentials: f_xy [n], g_xy [m], f_xx [n], f_yy [m] one after another, the start of a warm solve.
+/// potentials: f_xy [n], g_xy [m], f_xx [n], f_yy [m] one after another, the start of a warm solve.
 template <class T>
-struct SinkhornResult {
-  double divergence = 0;          ///< OT_xy - OT_xx / 2 - OT_yy / 2
-  double xy = 0, xx = 0, yy = 0;  ///< the three costs
-  int iterations = 0;
-  double row_error = 0, column_error = 0;  ///< L1 errors of the marginals of the plan between the clouds
-  bool converged = false;                  ///< column_error < threshold (always, with a threshold of 0)
+struct SinkhornResult : SinkhornReport {
   std::vector<T> potentials;
 };
 
@@ -55,5 +48,22 @@ struct SinkhornResult {
 template <class T>
 void sinkhorn_divergence(const SinkhornOptions& options, const Cloud<T>& x, const Cloud<T>& y, bool warm,
                          SinkhornResult<T>& result, T* x_bar, T* y_bar, Workspace& workspace);
+
+/// Where the results of many solves go, all on their backend.
+template <class T>
+struct SinkhornBatch {
+  T* potentials = nullptr;            // [batch][2 (x.stride + y.stride)] as in SinkhornResult, at the strides
+  T* x_bar = nullptr;                 // [batch][x.stride][2] or null, overwritten, 0 beyond the counts
+  T* y_bar = nullptr;                 // [batch][y.stride][2] or null, likewise
+  SinkhornReport* reports = nullptr;  // [batch]
+};
+
+/// sinkhorn_divergence() of all pairs (x_b, y_b), on the device in the same launches. A pair with a point that is not
+/// finite, a weight below 0 or weights of sum 0 has a divergence of NaN and gradients of 0.
+/// @param warm  true: start from out.potentials instead of 0
+/// @throws std::invalid_argument for empty batches or clouds, epsilon <= 0
+template <class T>
+void sinkhorn_divergences(const Exec& exec, const SinkhornOptions& options, const CloudBatch<T>& x,
+                          const CloudBatch<T>& y, bool warm, const SinkhornBatch<T>& out, Workspace& workspace);
 
 }  // namespace mg::train

@@ -15,10 +15,10 @@ inline float score_exp(float x) { return x < -87.0F ? 0.0F : lane_exp(x); }
 inline double score_exp(double x) { return lane_exp(x); }
 
 template <class T, bool kWrap>
-inline T difference(T a, T b, T length) {
+inline T difference(T a, T b, T length, T inverse_length) {
   const T d = a - b;
   if constexpr (kWrap)
-    return d - length * std::nearbyint(d / length);
+    return d - length * std::nearbyint(d * inverse_length);
   else
     return d;
 }
@@ -30,7 +30,8 @@ inline T scores(const CloudCost<T>& cost, const T (&x)[4], const CloudView<T>& y
   for (int j = 0; j < n; ++j) {
     T c = 0;
     for (int d = 0; d < kDimensions; ++d) {
-      const T delta = difference<T, kWrap>(x[d], y.coordinate[d][first + j], kWrap ? cost.length[d & 1] : T(0));
+      const T delta =
+          difference<T, kWrap>(x[d], y.coordinate[d][first + j], cost.length[d & 1], cost.inverse_length[d & 1]);
       c += delta * delta;
     }
     s[j] = (g[first + j] - c) * inverse + y.log_weight[first + j];
@@ -94,7 +95,7 @@ void plan_rows(const CloudCost<T>& cost, const CloudView<T>& x, const CloudView<
           part[l] += s[base + l];
           for (int d = 0; d < kDimensions; ++d)
             pull[d][l] += s[base + l] * difference<T, kWrap>(at[d], y.coordinate[d][first + base + l],
-                                                             kWrap ? cost.length[d & 1] : T(0));
+                                                             cost.length[d & 1], cost.inverse_length[d & 1]);
         }
       for (int l = 0; l < kLanes; ++l) {
         sum += double(part[l]);

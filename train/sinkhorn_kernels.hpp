@@ -1,22 +1,7 @@
 #pragma once
+#include "train/clouds.hpp"
 
 namespace mg::train {
-
-/// Points by coordinate, as the loops over them want it: up to 4 coordinates (chordal clouds live in 4 dimensions).
-template <class T>
-struct CloudView {
-  int count;
-  const T* coordinate[4];  // [count] each
-  const T* log_weight;     // [count]
-};
-
-/// Costs between two clouds: squared distance in `dimensions` coordinates, on a torus when `wrap`.
-template <class T>
-struct CloudCost {
-  int dimensions;
-  bool wrap;
-  T length[2];
-};
 
 /// The hot loops of a Sinkhorn solve, compiled once per instruction set (sinkhorn_isa.cpp).
 template <class T>

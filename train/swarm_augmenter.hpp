@@ -29,14 +29,11 @@ class SwarmAugmenter final : public Augmenter<T> {
   void restore(const Exec& exec, const TensorFile& file) override;
 
  private:
-  struct Source {
-    std::vector<std::vector<float>> ink;  // [frames][h * w]
-  };
   SwarmOptions options_;
   std::uint64_t seed_;
-  std::vector<SampleGroup<T>> groups_;  // one per trajectory
-  std::vector<Source> sources_;
-  std::vector<std::vector<T>> carried_;  // [groups] start states of pairs 1, 2, ..., empty until the first rollout
+  std::vector<SampleGroup<T>> groups_;              // one per trajectory
+  std::vector<std::vector<Buffer<double>>> below_;  // [groups][frames][h * w] ink of all nodes up to this one
+  std::vector<Buffer<T>> carried_;  // [groups] start states of pairs 1, 2, ..., empty until the first rollout
 };
 
 /// The ink of a frame of (channels, h, w): its fourth channel of four, else the mean, never below 0; largest value 1.

@@ -6,8 +6,16 @@
 #include <stdexcept>
 
 #include "core/error.hpp"
+#include "train/plane_ops_host.hpp"
+#include "train/samples.hpp"
+#include "train/swarm_cell.hpp"
 
 namespace mg::train {
+namespace {
+
+std::size_t lattice_block(const Layout& layout) { return std::size_t(&layout.at("lattice") - layout.blocks().data()); }
+
+}  // namespace
 
 template <class T>
 SwarmObjective<T>::SwarmObjective(SwarmObjectiveOptions options) : options_(std::move(options)) {
@@ -18,98 +26,93 @@ SwarmObjective<T>::SwarmObjective(SwarmObjectiveOptions options) : options_(std:
 
 template <class T>
 void SwarmObjective<T>::bind(const Exec& exec, const ObjectiveInputs<T>& inputs) {
-  if (exec.backend != Backend::host) throw DeviceError("the swarm objective runs on backend 'host' only");
   inputs_ = inputs;
   const Shape s = inputs.target.shape;
-  samples_.resize(std::size_t(s.n));
-  sample_losses_.assign(std::size_t(s.n), T(0));
+  std::vector<T> ink(s.size());
+  copy_bytes(exec, ink.data(), Backend::host, inputs.target.data, exec.backend, ink.size() * sizeof(T));
+  synchronise(exec);
+  if (ink == ink_ && nodes_.counts.size() == std::size_t(s.n)) return;  // bound to them already
+  ink_ = std::move(ink);
+  nodes_ = {};
+  std::vector<std::vector<T>> points(std::size_t(s.n)), weights(std::size_t(s.n));
   for (int b = 0; b < s.n; ++b) {
-    Sample& sample = samples_[std::size_t(b)];
-    sample.nodes.clear(), sample.weights.clear();
-    const T* ink = inputs.target.plane(b, 0);
-    for (int i = 0; i < s.h; ++i)
-      for (int j = 0; j < s.w; ++j) {
-        const T weight = ink[std::size_t(i) * s.w + j];
-        if (!(weight > 0)) continue;
-        sample.nodes.insert(sample.nodes.end(), {T(i) / T(s.h), T(j) / T(s.w)});
-        sample.weights.push_back(weight);
-      }
-    if (sample.weights.empty())
+    for (std::size_t i = 0; i < s.plane(); ++i) {
+      const T weight = ink_[std::size_t(b) * s.c * s.plane() + i];
+      if (!(weight > 0)) continue;
+      points[std::size_t(b)].push_back(T(i / std::size_t(s.w)) / T(s.h));
+      points[std::size_t(b)].push_back(T(i % std::size_t(s.w)) / T(s.w));
+      weights[std::size_t(b)].push_back(weight);
+    }
+    if (weights[std::size_t(b)].empty())
       throw DataError("swarm objective: target " + std::to_string(b) + " has no ink: all its nodes are 0 or less");
+    nodes_.counts.push_back(int(weights[std::size_t(b)].size()));
+    nodes_.stride = std::max(nodes_.stride, nodes_.counts.back());
   }
+  std::vector<T> all_points, all_weights;
+  for (std::size_t b = 0; b < points.size(); ++b) {
+    points[b].resize(2 * std::size_t(nodes_.stride)), weights[b].resize(std::size_t(nodes_.stride));
+    all_points.insert(all_points.end(), points[b].begin(), points[b].end());
+    all_weights.insert(all_weights.end(), weights[b].begin(), weights[b].end());
+  }
+  node_points_ = uploaded(exec, all_points), node_weights_ = uploaded(exec, all_weights);
+  nodes_.points = node_points_.data(), nodes_.weights = node_weights_.data();
+  reports_ = Buffer<SinkhornReport>(exec, std::size_t(s.n));
+  terms_ = Buffer<double>(exec, std::size_t(s.n) * kSwarmTerms);
+  sample_losses_ = Buffer<T>(exec, std::size_t(s.n));
+  warm_ = false;
 }
 
 template <class T>
 void SwarmObjective<T>::begin(const Exec&, const StepIndex&, int) {
-  if (samples_.empty()) throw std::logic_error("SwarmObjective: begin() before bind()");
-  converged_ = true;
-  marginal_error_ = 0;
+  if (nodes_.counts.empty()) throw std::logic_error("SwarmObjective: begin() before bind()");
 }
 
 template <class T>
-void SwarmObjective<T>::value(const Exec&, int, int, ConstStateView<T> state) {
+void SwarmObjective<T>::value(const Exec& exec, int, int, ConstStateView<T> state) {
   const Shape s = inputs_.target.shape;
-  const auto agents = std::size_t(state.layout->at("x").dims[0]);
-  const auto& blocks = state.layout->blocks();
-  const auto lattice_block = std::size_t(&state.layout->at("lattice") - blocks.data());
-  const View<const T> lattice = state.field(lattice_block);
-  std::vector<T> points(2 * agents);
-  for (int b = 0; b < s.n; ++b) {
-    Sample& sample = samples_[std::size_t(b)];
-    const T* x = state.block(0) + 2 * agents * std::size_t(b);
-    for (std::size_t i = 0; i < agents; ++i)
-      points[2 * i] = x[2 * i] / T(s.h), points[2 * i + 1] = x[2 * i + 1] / T(s.w);
-    sample.x_bar.resize(points.size());
-    if (options_.transport > 0 && std::all_of(points.begin(), points.end(), [](T v) { return std::isfinite(v); })) {
-      sinkhorn_divergence<T>(options_.sinkhorn, {int(agents), points.data(), nullptr},
-                             {int(sample.weights.size()), sample.nodes.data(), sample.weights.data()},
-                             options_.warm_start, sample.result, sample.x_bar.data(), nullptr, workspace_);
-      sample.transport = sample.result.divergence;
-      converged_ = converged_ && sample.result.converged;
-      marginal_error_ = std::max(marginal_error_, sample.result.column_error);
-    } else if (options_.transport > 0) {  // a diverged swarm: the trainer sees a loss that is not finite
-      sample.transport = std::numeric_limits<double>::quiet_NaN();
-    }
-    double sum = 0;
-    const T *p = lattice.plane(b, 0), *y = inputs_.target.plane(b, 0);
-    for (std::size_t i = 0; i < s.plane(); ++i) sum += double(p[i] - y[i]) * double(p[i] - y[i]);
-    sample.lattice = std::sqrt(sum / double(s.plane()) + 1e-12);
-    sample_losses_[std::size_t(b)] =
-        T(options_.transport * sample.transport + (1 - options_.transport) * sample.lattice);
+  const int agents = state.layout->at("x").dims[0];
+  const auto coordinates = 2 * std::size_t(agents) * std::size_t(s.n);
+  if (points_.size() != coordinates) {
+    points_ = Buffer<T>(exec, coordinates), x_bar_ = Buffer<T>(exec, coordinates);
+    potentials_ = Buffer<T>(exec, 2 * std::size_t(s.n) * std::size_t(agents + nodes_.stride));
+    warm_ = false;
   }
+  if (options_.transport > 0) {
+    for_plane_cells(exec, {1, 1, s.n * agents, 2}, UnitBoxes<T>{state.block(0), points_.data(), {T(s.h), T(s.w)}});
+    const CloudBatch<T> cloud{std::vector<int>(std::size_t(s.n), agents), agents, points_.data(), nullptr};
+    sinkhorn_divergences<T>(exec, options_.sinkhorn, cloud, nodes_, warm_ && options_.warm_start,
+                            {potentials_.data(), x_bar_.data(), nullptr, reports_.data()}, workspace_);
+    warm_ = true;
+  }
+  double* squares = workspace_.get<double>(exec, "objective.squares", std::size_t(s.n));
+  sample_sums(exec, {s.n, 1, s.h, s.w}, lattice_error(state), squares, workspace_);
+  for_samples(exec, s.n,
+              SwarmSample<T>{options_.transport > 0 ? reports_.data() : nullptr, squares, terms_.data(),
+                             sample_losses_.data(), s.plane(), options_.transport, options_.require_convergence});
 }
 
 template <class T>
-void SwarmObjective<T>::adjoint(const Exec&, int, int, ConstStateView<T> state, StateView<T> state_bar) {
+void SwarmObjective<T>::adjoint(const Exec& exec, int, int, ConstStateView<T> state, StateView<T> state_bar) {
   const Shape s = inputs_.target.shape;
-  const auto agents = std::size_t(state.layout->at("x").dims[0]);
-  const auto lattice_block = std::size_t(&state.layout->at("lattice") - state.layout->blocks().data());
-  const View<const T> lattice = state.field(lattice_block);
-  const View<T> lattice_bar = state_bar.field(lattice_block);
-  for (int b = 0; b < s.n; ++b) {
-    const Sample& sample = samples_[std::size_t(b)];
-    T* x_bar = state_bar.block(0) + 2 * agents * std::size_t(b);
-    const double transport = inputs_.weight * options_.transport;
-    for (std::size_t i = 0; i < agents && transport > 0; ++i) {
-      x_bar[2 * i] += T(transport / s.h) * sample.x_bar[2 * i];
-      x_bar[2 * i + 1] += T(transport / s.w) * sample.x_bar[2 * i + 1];
-    }
-    const double factor = inputs_.weight * (1 - options_.transport) / (double(s.plane()) * sample.lattice);
-    const T *p = lattice.plane(b, 0), *y = inputs_.target.plane(b, 0);
-    T* p_bar = lattice_bar.plane(b, 0);
-    for (std::size_t i = 0; i < s.plane(); ++i) p_bar[i] += T(factor) * (p[i] - y[i]);
-  }
+  const int agents = state.layout->at("x").dims[0];
+  const double transport = inputs_.weight * options_.transport;
+  if (transport > 0)
+    for_plane_cells(exec, {1, 1, s.n * agents, 2},
+                    UnitBoxesAdjoint<T>{x_bar_.data(), state_bar.block(0), {T(transport / s.h), T(transport / s.w)}});
+  for_plane_cells(exec, {s.n, 1, s.h, s.w},
+                  LatticePull<T>{lattice_error(state), state_bar.block(lattice_block(*state.layout)), terms_.data(),
+                                 inputs_.weight * (1 - options_.transport) / double(s.plane())});
 }
 
 template <class T>
-void SwarmObjective<T>::totals(const Exec&, T* out) {
-  double sums[3] = {};
-  for (std::size_t b = 0; b < samples_.size(); ++b) {
-    sums[0] += double(sample_losses_[b]);
-    sums[1] += samples_[b].transport;
-    sums[2] += samples_[b].lattice;
-  }
-  for (int k = 0; k < 3; ++k) out[k] = T(inputs_.weight * sums[k]);
+void SwarmObjective<T>::totals(const Exec& exec, T* out) {
+  for_samples(exec, kSwarmTerms, SwarmTotals<T>{terms_.data(), int(nodes_.counts.size()), inputs_.weight, out});
+}
+
+template <class T>
+LatticeError<T> SwarmObjective<T>::lattice_error(ConstStateView<T> state) const {
+  const auto field = state.field(lattice_block(*state.layout));
+  return {field.data, inputs_.target.data, field.shape.plane(), field.shape.c};
 }
 
 template class SwarmObjective<float>;
@@ -134,7 +137,11 @@ Schema swarm_objective_schema() {
       .boolean(
           "warm_start", d.warm_start,
           "start from the potentials of the iteration before; a resumed run then equals an uninterrupted one to the "
-          "threshold only");
+          "threshold only")
+      .choice(
+          "unconverged", "accept", {"accept", "refuse"},
+          "a solve that misses its threshold counts as it is, with its marginal error among the metrics, or makes the "
+          "loss NaN, for \"train.on_divergence\" to deal with");
 }
 
 SwarmObjectiveOptions swarm_objective_options(const Config& c) {
@@ -150,6 +157,7 @@ SwarmObjectiveOptions swarm_objective_options(const Config& c) {
   o.sinkhorn.threshold = c.get<double>("threshold");
   o.sinkhorn.annealing = c.get<double>("annealing");
   o.warm_start = c.get<bool>("warm_start");
+  o.require_convergence = c.get<std::string>("unconverged") == "refuse";
   return o;
 }
 

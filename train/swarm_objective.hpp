@@ -2,7 +2,7 @@
 #include "core/config.hpp"
 #include "core/schema.hpp"
 #include "train/objective.hpp"
-#include "train/sinkhorn.hpp"
+#include "train/swarm_cell.hpp"
 
 namespace mg::train {
 
@@ -12,13 +12,15 @@ struct SwarmObjectiveOptions {
   /// The potentials of the last iteration start the next solve. They are in no checkpoint: a resumed run then equals an
   /// uninterrupted one to the threshold only.
   bool warm_start = false;
+  /// A solve that misses its threshold makes the loss NaN: the trainer's rule for divergence decides.
+  bool require_convergence = false;
 };
 
 /// How far a swarm is from a picture: the state is {"x" [N,2], ..., "lattice" [C,h,w]}, the target (batch, 1, h, w) >= 0.
 ///   loss = alpha S(agents, target) + (1 - alpha) sqrt(mean (lattice_0 - target)^2 + 1e-12)
 /// S is the Sinkhorn divergence of the agents, of equal weights, and the nodes, weighted by the target; coordinates are
 /// divided by h and w, so that the box has sides 1. Only the last state counts. The potentials are held in the gradient.
-/// Runs where the host can read the states.
+/// The term "marginal_error" is that of the plans between the clouds, averaged over the samples.
 template <class T>
 class SwarmObjective final : public Objective<T> {
  public:
@@ -30,28 +32,28 @@ class SwarmObjective final : public Objective<T> {
   bool observes(int k, int steps) const override { return k == steps; }
   void value(const Exec& exec, int k, int steps, ConstStateView<T> x) override;
   void adjoint(const Exec& exec, int k, int steps, ConstStateView<T> x, StateView<T> x_bar) override;
-  std::vector<std::string> terms() const override { return {"loss", "transport", "lattice"}; }
-  std::vector<double> term_weights() const override { return {1, 0, 0}; }
+  std::vector<std::string> terms() const override { return {"loss", "transport", "lattice", "marginal_error"}; }
+  std::vector<double> term_weights() const override { return {1, 0, 0, 0}; }
   void totals(const Exec& exec, T* out) override;
   const T* sample_losses() const override { return sample_losses_.data(); }
-  /// Whether every solve of the last rollout met its threshold, and the largest marginal error left.
-  bool converged() const { return converged_; }
-  double marginal_error() const { return marginal_error_; }
+  /// What the solves of the last rollout came to, one for every sample; waits for them.
+  std::vector<SinkhornReport> reports() const { return reports_.to_vector(); }
 
  private:
-  struct Sample {
-    std::vector<T> nodes, weights;  // [M][2] of the nodes with ink, [M]
-    SinkhornResult<T> result;
-    std::vector<T> x_bar;  // [N][2] of the divergence, in boxes of side 1
-    double transport = 0, lattice = 0;
-  };
+  LatticeError<T> lattice_error(ConstStateView<T> state) const;
+
   SwarmObjectiveOptions options_;
   ObjectiveInputs<T> inputs_;
-  std::vector<Sample> samples_;
+  std::vector<T> ink_;   // of the targets bound, in host memory
+  CloudBatch<T> nodes_;  // those with ink
+  Buffer<T> node_points_, node_weights_;
+  Buffer<T> points_, x_bar_;  // [batch][N][2] in boxes of side 1
+  Buffer<T> potentials_;
+  Buffer<SinkhornReport> reports_;  // [batch]
+  Buffer<double> terms_;            // [batch][kSwarmTerms]
+  Buffer<T> sample_losses_;         // [batch]
   Workspace workspace_;
-  std::vector<T> sample_losses_;
-  bool converged_ = true;
-  double marginal_error_ = 0;
+  bool warm_ = false;
 };
 
 /// The config key "objective" of swarms.

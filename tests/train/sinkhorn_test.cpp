@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/threads.hpp"
+#include "tests/support/backends.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/gradcheck.hpp"
 
@@ -171,6 +172,104 @@ TEST(Sinkhorn, RefusesWhatHasNoAnswer) {
   c.options.epsilon = 1;
   EXPECT_THROW(c.divergence({}, c.y), std::invalid_argument);
   EXPECT_THROW(c.divergence({std::nan(""), 0}, c.y), std::invalid_argument);
+}
+
+class SinkhornBackends : public test::OnEachBackend {};
+MG_INSTANTIATE_BACKENDS(SinkhornBackends);
+
+/// Three pairs of clouds of different sizes; the second has a point that is not finite if `broken`.
+struct Batch {
+  static constexpr int kX = 9, kY = 7;
+  std::vector<int> nx = {9, 4, 1}, ny = {5, 7, 6};
+  std::vector<double> x = test::random_vec(2 * 3 * kX, 1), y = test::random_vec(2 * 3 * kY, 2), weights;
+  std::vector<double> potentials, x_bar, y_bar;
+  std::vector<SinkhornReport> reports;
+
+  explicit Batch(bool broken) {
+    for (int i = 0; i < 3 * kY; ++i) weights.push_back(i % 4 == 3 ? 0 : 1 + i % 3);
+    if (broken) x[2 * kX + 3] = std::nan("");
+  }
+  void solve(const Exec& exec, const SinkhornOptions& options, bool warm = false) {
+    const auto up = [&](const std::vector<double>& v) {
+      Buffer<double> b(exec, v.size());
+      b.upload(v);
+      return b;
+    };
+    const Buffer<double> xs = up(x), ys = up(y), ws = up(weights), xb(exec, x.size()), yb(exec, y.size());
+    if (!warm) potentials.assign(2 * 3 * (kX + kY), 0.0);
+    const Buffer<double> p = up(potentials);
+    const Buffer<SinkhornReport> r(exec, 3);
+    Workspace workspace;
+    sinkhorn_divergences<double>(exec, options, {nx, kX, xs.data(), nullptr}, {ny, kY, ys.data(), ws.data()}, warm,
+                                 {p.data(), xb.data(), yb.data(), r.data()}, workspace);
+    potentials = p.to_vector(), x_bar = xb.to_vector(), y_bar = yb.to_vector(), reports = r.to_vector();
+  }
+};
+
+TEST_P(SinkhornBackends, BatchEqualsItsPairs) {
+  for (const CloudMetric metric : {CloudMetric::flat, CloudMetric::torus, CloudMetric::chordal})
+    for (int kind = 0; kind < 4; ++kind) {
+      SCOPED_TRACE("metric " + std::to_string(int(metric)) + " kind " + std::to_string(kind));
+      SinkhornOptions o;
+      o.metric = metric, o.epsilon = 0.2, o.iterations = kind == 1 ? 400 : 8, o.threshold = kind == 1 ? 1e-6 : 0;
+      o.length[0] = 1.5;
+      if (kind == 2) o.annealing = 0.5;
+      o.relative = kind == 3;
+      Batch batch(false);
+      batch.solve({GetParam()}, o);
+      for (std::size_t b = 0; b < 3; ++b) {
+        SinkhornResult<double> r;
+        const auto n = std::size_t(batch.nx[b]), m = std::size_t(batch.ny[b]);
+        std::vector<double> x_bar(2 * n), y_bar(2 * m);
+        Workspace workspace;
+        sinkhorn_divergence<double>(o, {int(n), &batch.x[2 * b * batch.kX], nullptr},
+                                    {int(m), &batch.y[2 * b * batch.kY], &batch.weights[b * batch.kY]}, false, r,
+                                    x_bar.data(), y_bar.data(), workspace);
+        const SinkhornReport& got = batch.reports[b];
+        EXPECT_NEAR(got.divergence, r.divergence, 1e-12);
+        EXPECT_NEAR(got.xy, r.xy, 1e-12);
+        EXPECT_NEAR(got.xx, r.xx, 1e-12);
+        EXPECT_NEAR(got.yy, r.yy, 1e-12);
+        EXPECT_NEAR(got.row_error, r.row_error, 1e-12);
+        EXPECT_NEAR(got.column_error, r.column_error, 1e-12);
+        EXPECT_EQ(got.iterations, r.iterations);
+        EXPECT_EQ(got.converged, r.converged);
+        for (std::size_t i = 0; i < x_bar.size(); ++i)
+          EXPECT_NEAR(batch.x_bar[2 * b * batch.kX + i], x_bar[i], 1e-12) << i;
+        for (std::size_t i = 0; i < y_bar.size(); ++i)
+          EXPECT_NEAR(batch.y_bar[2 * b * batch.kY + i], y_bar[i], 1e-12) << i;
+        for (std::size_t i = x_bar.size(); i < 2 * std::size_t(batch.kX); ++i)
+          EXPECT_EQ(batch.x_bar[2 * b * batch.kX + i], 0);
+      }
+    }
+}
+
+TEST_P(SinkhornBackends, WarmStartGoesOnAndRerunsAreTheSame) {
+  SinkhornOptions o;
+  o.epsilon = 0.1, o.threshold = 0, o.iterations = 12;
+  Batch whole(false), again(false), parts(false);
+  whole.solve({GetParam()}, o);
+  again.solve({GetParam()}, o);
+  EXPECT_EQ(whole.x_bar, again.x_bar);
+  o.iterations = 6;
+  parts.solve({GetParam()}, o);
+  parts.solve({GetParam()}, o, true);
+  MG_EXPECT_CLOSE(parts.x_bar, whole.x_bar, 1e-12);
+}
+
+TEST_P(SinkhornBackends, BrokenPairHasNoValueAndHarmsNoOther) {
+  SinkhornOptions o;
+  o.epsilon = 0.1, o.iterations = 10;
+  Batch good(false), broken(true);
+  good.solve({GetParam()}, o);
+  broken.solve({GetParam()}, o);
+  EXPECT_TRUE(std::isnan(broken.reports[1].divergence));
+  EXPECT_FALSE(broken.reports[1].converged);
+  for (int i = 0; i < 2 * Batch::kX; ++i) {
+    EXPECT_EQ(broken.x_bar[std::size_t(i)], good.x_bar[std::size_t(i)]);
+    EXPECT_EQ(broken.x_bar[std::size_t(2 * Batch::kX + i)], 0);
+  }
+  EXPECT_EQ(broken.reports[2].divergence, good.reports[2].divergence);
 }
 
 }  // namespace
