@@ -7,10 +7,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numbers>
+#include <optional>
 
 #include "apps/commands.hpp"
 #include "apps/experiment.hpp"
 #include "apps/root_schema.hpp"
+#include "core/log.hpp"
 #include "core/philox.hpp"
 #include "train/rollout.hpp"
 
@@ -204,9 +206,32 @@ Config checked_config(const std::string& file, GlobalOptions global) {
   return load_root_config(file, global);
 }
 
-int gradcheck(const std::string& file, int steps, bool as_json, const GlobalOptions& global) {
-  const Config config = checked_config(file, global);
-  Loss loss(config, steps);
+/// A gradient is right or wrong on any lattice: pictures are thinned until a sample has about kCells cells, and one copy
+/// of a trajectory does. nullopt when they are small already.
+std::optional<Config> smaller_config(const std::string& file, const Config& config, const Loss& loss,
+                                     GlobalOptions global) {
+  constexpr double kCells = 40 * 40;
+  const double cells = double(loss.grid().h) * loss.grid().w;
+  const Config data = config.at("data");
+  if (data.type() != "images" || cells * loss.samples() <= 4 * kCells) return std::nullopt;
+  const int thinner = std::max(1, int(std::lround(std::sqrt(cells / kCells))));
+  global.sets.push_back("data.downsample=" + std::to_string(thinner * data.get<int>("downsample")));
+  if (config.at("augment").type() == "morph") global.sets.emplace_back("augment.duplicate=1");
+  return load_root_config(file, global);
+}
+
+int gradcheck(const std::string& file, int steps, bool full, bool as_json, const GlobalOptions& global) {
+  Config config = checked_config(file, global);
+  auto loss_of = std::make_unique<Loss>(config, steps);
+  if (const auto smaller = full ? std::nullopt : smaller_config(file, config, *loss_of, global)) {
+    const Grid grid = loss_of->grid();
+    const int samples = loss_of->samples();
+    config = *smaller;
+    loss_of = std::make_unique<Loss>(config, steps);
+    log::info("checking {} samples of {}x{} in place of {} of {}x{}; --full takes them as they are", loss_of->samples(),
+              loss_of->grid().h, loss_of->grid().w, samples, grid.h, grid.w);
+  }
+  Loss& loss = *loss_of;
   const auto seed = config.get<std::uint64_t>("seed");
   // Away from the initial point: zero weights and empty cells sit on kinks and hide mistakes.
   Vec params(loss.system().param_layout().size());
@@ -256,12 +281,14 @@ void add_gradcheck(Command& program, GlobalOptions& global) {
   auto file = std::make_shared<std::string>();
   auto steps = std::make_shared<int>(4);
   auto as_json = std::make_shared<bool>(false);
+  auto full = std::make_shared<bool>(false);
   command.option("CONFIG", *file, "Configuration").required();
   command.option("--steps", *steps, "Steps of the rollout (default 4; 0: as in training)").type("N");
+  command.flag("--full", *full, "Pictures as large and as many as in training, which may take minutes");
   command.flag("--json", *as_json, "As one JSON object");
   command.action([=, &global] {
     if (*steps < 0 || *steps > 100000) throw Error(ExitCode::usage, "--steps: expected 0 to 100000");
-    return gradcheck(*file, *steps, *as_json, global);
+    return gradcheck(*file, *steps, *full, *as_json, global);
   });
 }
 

@@ -76,9 +76,9 @@ MG_HD std::uint32_t uniform_below(std::uint32_t word, std::uint32_t n) {
 /// Two standard normals from two words by Box-Muller, evaluated in double for the same bits on every host compiler.
 MG_HD void normal2(std::uint32_t a, std::uint32_t b, double out[2]) {
   const double u = (double(a) + 0.5) * 0x1p-32, phi = 6.283185307179586 * (double(b) * 0x1p-32);
-  const double r = sqrt(-2.0 * log(u));
-  out[0] = r * cos(phi);
-  out[1] = r * sin(phi);
+  const double r = std::sqrt(-2.0 * std::log(u));
+  out[0] = r * std::cos(phi);
+  out[1] = r * std::sin(phi);
 }
 
 }  // namespace mg

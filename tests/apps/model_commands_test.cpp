@@ -127,6 +127,13 @@ TEST_F(ModelCommands, GradcheckPassesForEveryKindOfModel) {
   }
 }
 
+TEST_F(ModelCommands, GradcheckThinsLargePicturesAndSaysSo) {
+  const auto result = run_morphogen({"gradcheck", MG_SOURCE_DIR "/configs/nca/emoji_nca.json", "--dry-run", "--json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("in place of 12 of 140x140; --full"), std::string::npos) << result.err;
+  EXPECT_EQ(json::parse(result.out)["grid"], json({50, 50}));
+}
+
 TEST_F(ModelCommands, ModelsOfOtherProjectsAreReferredToImport) {
   std::ofstream(path("model.eqx")) << "";
   const auto result = run_morphogen({"run", path("model.eqx")});
