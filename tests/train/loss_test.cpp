@@ -75,12 +75,14 @@ TEST_P(LossBackends, AdjointPassesTheTaylorTest) {
   for (const Kind& kind : kinds())
     for (int masked = 0; masked < (kind.spectral() ? 2 : 3); ++masked) {
       SCOPED_TRACE(kind.name + (kind.compat ? " compat" : "") + ", mask " + std::to_string(masked));
-      if (kind.name == "l1") continue;  // piecewise linear: tested by sign below and by the goldens
+      Vec target = y;
+      if (kind.name == "l1")  // piecewise linear: away from its kinks nothing of second order is left
+        for (std::size_t i = 0; i < x.size(); ++i) target[i] = x[i] + std::copysign(0.1 + std::abs(y[i]), y[i]);
       const Vec mask = masked == 0 ? Vec{} : random_mask(s, masked == 2, 23);
       const auto loss = make_loss<double>(kind.name, kind.compat);
       test::expect_taylor_rate(
-          [&](const Vec& v) { return run_loss(exec_, *loss, s, v, y, mask, Vec(3)).losses; },
-          [&](const Vec& v, const Vec& bar) { return run_loss(exec_, *loss, s, v, y, mask, bar).x_bar; }, x);
+          [&](const Vec& v) { return run_loss(exec_, *loss, s, v, target, mask, Vec(3)).losses; },
+          [&](const Vec& v, const Vec& bar) { return run_loss(exec_, *loss, s, v, target, mask, bar).x_bar; }, x);
     }
   MG_SKIP_WITHOUT_FFT();
 }
