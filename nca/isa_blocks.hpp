@@ -122,6 +122,8 @@ inline int append_active(const Step& s, const Scratch& t, int w, int x, int r, i
 template <class Fn>
 void for_blocks(const Step& s, const Strip& t, const Scratch& b, const float* x, bool skip, const Fn& fn) {
   int padded = -1;
+  for (int r = -1; r + 1 < kAhead && r < t.rows; ++r)  // pad_up_to fetches the others in time
+    if (const int y = s.row_of[t.y0 + r + 1]; y >= 0) prefetch_row<0>(s, x, t.plane, std::size_t(y));
   const auto pad_up_to = [&](int r) {
     for (; padded <= r; ++padded) {
       if (padded + kAhead < t.rows) prefetch_row<0>(s, x, t.plane, std::size_t(t.y0 + padded + kAhead));

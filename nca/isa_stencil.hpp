@@ -61,7 +61,7 @@ inline void pad_row(const Step& s, const Strip& t, const float* x, int r, float*
 }
 
 /// One channel of perceive_row; a, b, d point into the rows above, of and below the cells.
-template <bool kGrad, bool kSums>
+template <bool kGrad, bool kAverage, bool kLaplacian>
 inline void perceive_channel(const Step& s, const float* a, const float* b, const float* d, int len, float* p,
                              std::size_t block) {
   const V side = splat(s.taps.grad_side), axis = splat(s.taps.grad_axis);
@@ -76,33 +76,35 @@ inline void perceive_channel(const Step& s, const float* a, const float* b, cons
       store(out + block, side * ((d0 - a0) + (d2 - a2)) + axis * (d1 - a1));
       out += 2 * block;
     }
-    if constexpr (kSums) {
+    if constexpr (kAverage || kLaplacian) {
       const V corner = (a0 + a2) + (d0 + d2), edge = (a1 + d1) + (b0 + b2);
-      if (s.av) {
+      if constexpr (kAverage) {
         store(out, splat(s.taps.av_corner) * corner + splat(s.taps.av_edge) * edge + splat(s.taps.av_centre) * b1);
         out += block;
       }
-      if (s.lap)
+      if constexpr (kLaplacian)
         store(out, splat(s.taps.lap_corner) * corner + splat(s.taps.lap_edge) * edge + splat(s.taps.lap_centre) * b1);
     }
   }
 }
 
+using PerceiveChannel = void (*)(const Step&, const float*, const float*, const float*, int, float*, std::size_t);
+template <bool kGrad>
+inline PerceiveChannel perceive_channel_with(const Step& s) {
+  if (s.av) return s.lap ? perceive_channel<kGrad, true, true> : perceive_channel<kGrad, true, false>;
+  return s.lap ? perceive_channel<kGrad, false, true> : perceive_channel<kGrad, false, false>;
+}
+inline PerceiveChannel perceive_channel_of(const Step& s) {
+  return s.grad ? perceive_channel_with<true>(s) : perceive_channel_with<false>(s);
+}
+
 /// Features of the cells [x, x + len) of row r: p[f][k], f `stride` apart; may write up to kLanes - 1 values beyond len.
 inline void perceive_row(const Step& s, const Strip& t, float* ring, int r, int x, int len, float* p, int stride) {
   const std::size_t block = std::size_t(s.C) * stride;
+  const auto channel = perceive_channel_of(s);
   for (int c = 0; c < s.C; ++c) {
     const float *a = t.at(ring, c, r - 1) + x, *b = t.at(ring, c, r) + x, *d = t.at(ring, c, r + 1) + x;
-    float* out = p + std::size_t(c) * stride;
-    const bool sums = s.av || s.lap;
-    if (!sums && !s.grad)
-      perceive_channel<false, false>(s, a, b, d, len, out, block);
-    else if (!sums)
-      perceive_channel<true, false>(s, a, b, d, len, out, block);
-    else if (s.grad)
-      perceive_channel<true, true>(s, a, b, d, len, out, block);
-    else
-      perceive_channel<false, true>(s, a, b, d, len, out, block);
+    channel(s, a, b, d, len, p + std::size_t(c) * stride, block);
   }
 }
 

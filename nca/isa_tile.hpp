@@ -6,26 +6,29 @@
 /// Matrix products of one block of cells in register tiles of kRows x kCols vectors.
 namespace mg::nca::MG_ISA {
 
+template <int N>
 struct Tile {
-  V c[kRows][kCols];
+  static constexpr int kWidth = N;
+  V c[kRows][N];
 };
 
-/// Tile of A B: c[i][:] = start[i] + sum_k a[k][i] b[k][:], a packed [K][kRows], b [K][stride].
-inline Tile product(const float* a, const float* b, int K, int stride, const float* start) {
-  Tile t;
+/// Tile of A B: c[i][:] = start[i] + sum_k a[k][i] b[k][:] for N vectors of columns, a packed [K][kRows], b [K][stride].
+template <int N>
+inline Tile<N> product(const float* a, const float* b, int K, int stride, const float* start) {
+  Tile<N> t;
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i)
 #pragma GCC unroll 3
-    for (int j = 0; j < kCols; ++j) t.c[i][j] = start != nullptr ? splat(start[i]) : V{};
+    for (int j = 0; j < N; ++j) t.c[i][j] = start != nullptr ? splat(start[i]) : V{};
   for (int k = 0; k < K; ++k) {
-    V col[kCols];
+    V col[N];
 #pragma GCC unroll 3
-    for (int j = 0; j < kCols; ++j) col[j] = load(b + j * kLanes);
+    for (int j = 0; j < N; ++j) col[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       const V s = splat(a[i]);
 #pragma GCC unroll 3
-      for (int j = 0; j < kCols; ++j) t.c[i][j] += s * col[j];
+      for (int j = 0; j < N; ++j) t.c[i][j] += s * col[j];
     }
     a += kRows;
     b += stride;
@@ -34,12 +37,29 @@ inline Tile product(const float* a, const float* b, int K, int stride, const flo
 }
 
 /// out[i][:] = fn(i, column, value) for a tile at column 0 of out.
-template <class Fn>
-inline void store_tile(const Tile& t, float* out, int stride, const Fn& fn) {
+template <int N, class Fn>
+inline void store_tile(const Tile<N>& t, float* out, int stride, const Fn& fn) {
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i)
 #pragma GCC unroll 3
-    for (int j = 0; j < kCols; ++j) store(out + i * stride + j * kLanes, fn(i, j * kLanes, t.c[i][j]));
+    for (int j = 0; j < N; ++j) store(out + i * stride + j * kLanes, fn(i, j * kLanes, t.c[i][j]));
+}
+
+template <int N>
+struct Columns {
+  static constexpr int kCount = N;
+};
+
+/// Calls fn(first cell, Columns<N>) for the register tiles that cover the first `cells` cells of a block; the last one is as
+/// narrow as they allow.
+template <class Fn>
+inline void for_tiles(int cells, const Fn& fn) {
+  int k = 0;
+  for (; k + kSpan - kLanes < cells; k += kSpan) fn(k, Columns<kCols>{});
+  if (k + kLanes < cells)
+    fn(k, Columns<2>{});
+  else if (k < cells)
+    fn(k, Columns<1>{});
 }
 
 /// c[i][:] += sum over the first `cells` cells k of a block of a[i][k] b[k][:] for R rows and N vectors; a [R][kBlock],

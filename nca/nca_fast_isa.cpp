@@ -15,32 +15,33 @@ namespace {
 using fast::Adjoint;
 using fast::Step;
 
-/// a = act(W0 p + b0) for the kRows hidden units of tile j; slope = act' where it is asked for.
-void hidden_tile(const Step& s, const float* p, int j, float* a, float* slope) {
+/// a = act(W0 p + b0) of the first `cells` cells for the kRows hidden units of tile j; slope = act' where it is asked for.
+void hidden_tile(const Step& s, const float* p, int j, int cells, float* a, float* slope) {
   const float* w0 = s.w0 + std::size_t(j) * s.F * kRows;
   const auto kind = Activation(s.activation);
-  for (int k = 0; k < kBlock; k += kSpan) {
-    const Tile z = product(w0, p + k, s.F, kStride, s.b0 + j * kRows);
+  for_tiles(cells, [&](int k, auto columns) {
+    const auto z = product<columns.kCount>(w0, p + k, s.F, kStride, s.b0 + j * kRows);
     if (kind == Activation::relu) {
       store_tile(z, a + k, kBlock, [](int, int, V v) { return vmax(v, V{}); });
     } else {
       store_tile(z, a + k, kBlock, [](int, int, V v) { return v; });
       for (int i = 0; i < kRows; ++i)
-        for (int q = k; q < k + kSpan; q += kLanes) {
+        for (int q = k; q < k + columns.kCount * kLanes; q += kLanes) {
           V d{};
           store(a + i * kBlock + q, vactivate(kind, load(a + i * kBlock + q), slope ? &d : nullptr));
           if (slope) store(slope + i * kBlock + q, d);
         }
     }
-  }
+  });
 }
 
-/// u = W1 a + b1 of the block.
-void output_layer(const Step& s, const Scratch& b) {
+/// u = W1 a + b1 of the first `cells` cells of the block.
+void output_layer(const Step& s, const Scratch& b, int cells) {
   for (int o = 0; o < s.Op; o += kRows)
-    for (int k = 0; k < kBlock; k += kSpan)
-      store_tile(product(s.w1 + std::size_t(o) * s.Hp, b.a + k, s.Hp, kBlock, s.b1 + o), b.u + o * kBlock + k, kBlock,
-                 [](int, int, V v) { return v; });
+    for_tiles(cells, [&](int k, auto columns) {
+      store_tile(product<columns.kCount>(s.w1 + std::size_t(o) * s.Hp, b.a + k, s.Hp, kBlock, s.b1 + o),
+                 b.u + o * kBlock + k, kBlock, [](int, int, V v) { return v; });
+    });
 }
 
 /// The boundary on the strip's rows of `next` (C, h, w).
@@ -66,14 +67,15 @@ void forward(const Step& s, const float* x_all, float* next_all, int unit, float
       __builtin_memcpy(next + c * t.plane + t.first, x + c * t.plane + t.first, sizeof(float) * t.cells);
   for_blocks(s, t, b, x, skip, [&](int cells) {
     draw_block(s, t, b, cells, skip);
-    for (int j = 0; j < s.Hp / kRows; ++j) hidden_tile(s, b.p, j, b.a + std::size_t(j) * kRows * kBlock, nullptr);
-    output_layer(s, b);
+    for (int j = 0; j < s.Hp / kRows; ++j)
+      hidden_tile(s, b.p, j, cells, b.a + std::size_t(j) * kRows * kBlock, nullptr);
+    output_layer(s, b, cells);
     for (int c = 0; c < s.C; ++c) {
       float* u = b.u + c * kBlock;
       float* y = next + c * t.plane + t.first;
       const float* from = x + c * t.plane + t.first;
       const bool whole = !skip && cells == kBlock;
-      for (int k = 0; k < kBlock; k += kLanes) {
+      for (int k = 0; k < cells; k += kLanes) {
         V d = load(u + k);
         if (s.gated) d = d * vsigmoid(load(u + s.C * kBlock + k));
         if (!s.always) d = d * load(b.fire + c * kBlock + k);
@@ -129,45 +131,47 @@ void output_bar(const Step& s, const Scratch& b, const float* strip_y_bar, std::
 }
 
 /// z_bar = act'(z) (W1^T u_bar) for tile j.
-void hidden_bar_tile(const Step& s, const Scratch& b, int j, const float* a, const float* slope, float* z_bar) {
+void hidden_bar_tile(const Step& s, const Scratch& b, int j, int cells, const float* a, const float* slope,
+                     float* z_bar) {
   const float* w1t = s.w1t + std::size_t(j) * s.O * kRows;
-  for (int k = 0; k < kBlock; k += kSpan) {
-    const Tile t = product(w1t, b.u_bar + k, s.O, kBlock, nullptr);
+  for_tiles(cells, [&](int k, auto columns) {
+    const auto t = product<columns.kCount>(w1t, b.u_bar + k, s.O, kBlock, nullptr);
     if (Activation(s.activation) == Activation::relu)
       store_tile(t, z_bar + k, kBlock,
                  [&](int i, int q, V v) { return select(load(a + i * kBlock + k + q) > V{}, v, V{}); });
     else
       store_tile(t, z_bar + k, kBlock, [&](int i, int q, V v) { return v * load(slope + i * kBlock + k + q); });
-  }
+  });
 }
 
 /// p_bar of the block, into its place among the cells of the strip.
 void feature_bar(const Step& s, const Strip& t, const Scratch& b, int cells, bool skip) {
   const std::size_t stride = std::size_t(t.cells) + kStride;
   for (int f = 0; f < s.Fp; f += kRows)
-    for (int k = 0; k < kBlock; k += kSpan) {
-      const Tile p_bar = product(s.w0t + std::size_t(f) * s.Hp, b.z_bar + k, s.Hp, kBlock, nullptr);
+    for_tiles(cells, [&](int k, auto columns) {
+      constexpr int kWide = columns.kCount;
+      const auto p_bar = product<kWide>(s.w0t + std::size_t(f) * s.Hp, b.z_bar + k, s.Hp, kBlock, nullptr);
       if (!skip) {
         float* to = b.p_bar + f * stride + b.where[0] + k;
 #pragma GCC unroll 8
         for (int i = 0; i < kRows; ++i)
 #pragma GCC unroll 3
-          for (int q = 0; q < kCols; ++q) store(to + i * stride + q * kLanes, p_bar.c[i][q]);
-        continue;
+          for (int q = 0; q < kWide; ++q) store(to + i * stride + q * kLanes, p_bar.c[i][q]);
+        return;
       }
       float part[kRows * kSpan];
       store_tile(p_bar, part, kSpan, [](int, int, V v) { return v; });
       for (int i = 0; i < kRows; ++i)
-        for (int q = 0; q < kSpan && k + q < cells; ++q)
+        for (int q = 0; q < kWide * kLanes && k + q < cells; ++q)
           b.p_bar[(f + i) * stride + b.where[k + q]] = part[i * kSpan + q];
-    }
+    });
 }
 
-/// sums[i][lane] += the lanes of row i of a block: a bias gradient, whose lanes are added at the end.
-void add_up(const float* rows, int count, float* sums) {
+/// sums[i][lane] += the lanes of row i of a block, where they are computed: a bias gradient, whose lanes are added at the end.
+void add_up(const float* rows, int count, int cells, float* sums) {
   for (int i = 0; i < count; ++i) {
     V v = load(sums + i * fast::kBiasLanes);
-    for (int k = 0; k < kBlock; k += kLanes) v += load(rows + i * kBlock + k);
+    for (int k = 0; k < cells; k += kLanes) v += load(rows + i * kBlock + k);
     store(sums + i * fast::kBiasLanes, v);
   }
 }
@@ -179,22 +183,22 @@ void adjoint_block(const Step& s, const Strip& t, const Scratch& b, const float*
   transpose_block(b.p, s.F, kStride, b.pt, s.Fv);
   constexpr int kTile = kRows * kBlock;
   const int tiles = s.Hp / kRows;
-  if (s.gated) {
+  if (s.gated) {  // the gate is looked at in the whole block
     for (int j = 0; j < tiles; ++j)
-      hidden_tile(s, b.p, j, b.a + std::size_t(j) * kTile, b.slope + std::size_t(j) * kTile);
-    output_layer(s, b);
+      hidden_tile(s, b.p, j, kBlock, b.a + std::size_t(j) * kTile, b.slope + std::size_t(j) * kTile);
+    output_layer(s, b, kBlock);
   }
   output_bar(s, b, y_bar, y_stride, cells, skip);
   transpose_block(b.u_bar, s.O, kBlock, b.ut, s.Ov);
-  add_up(b.u_bar, s.O, sums.b1);
+  add_up(b.u_bar, s.O, cells, sums.b1);
   for (int j = 0; j < tiles; ++j) {
     const std::size_t at = s.gated ? std::size_t(j) * kTile : 0;
     float* z_bar = b.z_bar + std::size_t(j) * kTile;
-    if (!s.gated) hidden_tile(s, b.p, j, b.a, b.slope);
-    hidden_bar_tile(s, b, j, b.a + at, b.slope + at, z_bar);
+    if (!s.gated) hidden_tile(s, b.p, j, cells, b.a, b.slope);
+    hidden_bar_tile(s, b, j, cells, b.a + at, b.slope + at, z_bar);
     accumulate_all(z_bar, b.pt, s.Fv, cells, sums.w0 + std::size_t(j) * kRows * s.Fv);
     accumulate_all(b.a + at, b.ut, s.Ov, cells, sums.w1 + std::size_t(j) * kRows * s.Ov);
-    if (s.hidden_bias) add_up(z_bar, kRows, sums.b0 + j * kRows * fast::kBiasLanes);
+    if (s.hidden_bias) add_up(z_bar, kRows, cells, sums.b0 + j * kRows * fast::kBiasLanes);
   }
   feature_bar(s, t, b, cells, skip);
 }

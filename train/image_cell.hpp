@@ -1,4 +1,5 @@
 #pragma once
+#include <cmath>
 #include <cstddef>
 
 #include "core/macros.hpp"
@@ -87,7 +88,7 @@ struct StateSums {
   MG_HD Sums<1> operator()(std::size_t plane, std::size_t cell) const {
     if (!band.counts(plane)) return {{0.0}};
     const T v = x[plane * cells + cell], a = v - band.low, b = v - band.high;
-    return {{double((a < T(0) ? -a : a) + (b < T(0) ? -b : b) - (band.high - band.low))}};
+    return {{double(std::abs(a) + std::abs(b) - (band.high - band.low))}};
   }
 };
 
