@@ -60,13 +60,19 @@ bool adaptive(const Config& model) {
 /// What does not go together is refused before anything is loaded.
 void require_consistent(const Config& root) {
   const std::string augment = root.at("augment").type(), objective = root.at("objective").type();
-  if (runs_in_time(root.at("model")) && augment != "trajectory")
+  const bool timed = augment == "trajectory" || augment == "textures";
+  if (runs_in_time(root.at("model")) && !timed)
     root.fail("augment", "\"" + augment + "\" counts steps, but the model \"" + root.at("model").type() +
-                             "\" is solved in time; use \"trajectory\"");
-  for (const char* both : {"trajectory", "swarm"})
-    if ((augment == both) != (objective == both))
-      root.fail("objective", "the augmenter \"" + augment + "\" and the objective \"" + objective +
-                                 "\" do not go together; use \"" + both + "\" for both or for none");
+                             "\" is solved in time; use \"trajectory\" or \"textures\"");
+  if (!runs_in_time(root.at("model")) && augment == "textures")
+    root.fail("augment", "\"textures\" needs a model that is solved in time; use \"pool\" or \"morph\"");
+  if (timed != (objective == "trajectory"))
+    root.fail("objective",
+              "the augmenter \"" + augment + "\" and the objective \"" + objective +
+                  "\" do not go together; \"trajectory\" and \"textures\" have the objective \"trajectory\"");
+  if ((augment == "swarm") != (objective == "swarm"))
+    root.fail("objective", "the augmenter \"" + augment + "\" and the objective \"" + objective +
+                               "\" do not go together; use \"swarm\" for both or for none");
   const std::string model = root.at("model").type();
   if ((model == "agents") != (augment == "swarm"))
     root.fail("augment", "\"" + augment + "\" does not fit the model \"" + model +

@@ -252,13 +252,13 @@ Schema with_frame_options(Schema schema) {
 void apply_frame_options(const Config& config, std::vector<Trajectory>& data) {
   for (auto& t : data) {
     pick_channels(config, t);
-    keep_every(config, t);
     require_finite(t);
     if (t.channels != data.front().channels)
       throw DataError(t.name + ": " + std::to_string(t.channels) + " channels, but " + data.front().name + " has " +
                       std::to_string(data.front().channels));
   }
   apply_rescale(config.at("rescale"), data);
+  for (auto& t : data) keep_every(config, t);
   const int zeros = config.get<int>("append_zeros"), copies = config.get<int>("copies");
   std::vector<Trajectory> all;
   for (auto& t : data) {

@@ -7,11 +7,11 @@
 
 namespace mg::train {
 
-/// `schema` with the keys that all time series share: channels, stride, rescale, append_zeros, copies.
+/// `schema` with the keys that all time series share: channels, rescale, stride, append_zeros, copies.
 Schema with_frame_options(Schema schema);
 
-/// Applies those keys in this order: picks channels, keeps every stride-th frame, rescales, appends channels of zeros,
-/// copies. Smallest and largest value are taken over all trajectories.
+/// Applies those keys in this order: picks channels, rescales, keeps every stride-th frame, appends channels of zeros,
+/// copies. Smallest and largest value are taken over all trajectories and all of their frames, as the reference does.
 /// @throws DataError naming trajectory, frame and cell of a value that is not finite; ConfigError
 void apply_frame_options(const Config& config, std::vector<Trajectory>& data);
 

@@ -1,7 +1,9 @@
 #include "train/morph_augmenter.hpp"
 #include "train/pool_augmenter.hpp"
 #include "train/swarm_augmenter.hpp"
+#include "train/texture_augmenter.hpp"
 #include "train/trajectory_augmenter.hpp"
+#include "train/window_augmenter.hpp"
 
 namespace mg::train {
 
@@ -78,6 +80,51 @@ PoolOptions pool_options(const Config& c) {
   return o;
 }
 
+Schema window_schema() {
+  const WindowOptions d;
+  return Schema("windows", "Long series, for models that count steps: windows of pairs of neighbouring frames")
+      .integer("steps", d.steps, {1, 1000000}, "system steps between two frames")
+      .integer("frames", d.frames, {1, 1000000}, "pairs of frames in a window, and iterations before it is drawn anew")
+      .integer("duplicate", d.duplicate, {1, 4096}, "windows of every trajectory")
+      .number("noise", d.noise, {0, 1}, "x becomes (1 - noise) x + noise N(0, 1) in a new window")
+      .choice("noise_channels", "hidden", {"all", "observed", "hidden"}, "channels that get noise");
+}
+
+WindowOptions window_options(const Config& c) {
+  WindowOptions o;
+  o.steps = c.get<int>("steps");
+  o.frames = c.get<int>("frames");
+  o.duplicate = c.get<int>("duplicate");
+  o.noise = c.get<double>("noise");
+  const auto channels = c.get<std::string>("noise_channels");
+  o.noise_channels = channels == "all"        ? NoiseChannels::all
+                     : channels == "observed" ? NoiseChannels::observed
+                                              : NoiseChannels::hidden;
+  return o;
+}
+
+Schema texture_schema() {
+  const TextureOptions d;
+  return Schema("textures", "Pictures that a model solved in time makes from noise: starts from a pool of its results")
+      .integer("batch", d.batch, {1, 4096}, "samples of one iteration; the second half of them starts from fresh noise")
+      .integer("pool_factor", d.pool_factor, {1, 4096}, "states in the pool for every sample")
+      .number("time", d.time, {0, 1e9, true, false}, "end of a rollout [model time]")
+      .integer("saves", d.saves, {1, 1000000}, "states of a rollout that are compared, evenly spaced, the end included")
+      .number("seeded", d.seeded, {0, 1}, "share of the picture in states that begin with it, the rest is noise")
+      .integer("octaves", d.octaves, {1, 16}, "of the smooth noise; fewer where the lattice is too small");
+}
+
+TextureOptions texture_options(const Config& c) {
+  TextureOptions o;
+  o.batch = c.get<int>("batch");
+  o.pool_factor = c.get<int>("pool_factor");
+  o.time = c.get<double>("time");
+  o.saves = c.get<int>("saves");
+  o.seeded = c.get<double>("seeded");
+  o.octaves = c.get<int>("octaves");
+  return o;
+}
+
 template <class T>
 void register_augmenters(Registry<Augmenter<T>, const AugmenterInputs<T>&>& registry) {
   registry.add("morph", morph_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
@@ -92,6 +139,12 @@ void register_augmenters(Registry<Augmenter<T>, const AugmenterInputs<T>&>& regi
   });
   registry.add("pool", pool_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<PoolAugmenter<T>>(pool_options(config), inputs);
+  });
+  registry.add("windows", window_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
+    return std::make_unique<WindowAugmenter<T>>(window_options(config), inputs);
+  });
+  registry.add("textures", texture_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
+    return std::make_unique<TextureAugmenter<T>>(texture_options(config), inputs);
   });
   registry.add("swarm", swarm_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<SwarmAugmenter<T>>(swarm_options(config), inputs);
