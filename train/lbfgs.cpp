@@ -5,24 +5,14 @@
 #include <stdexcept>
 
 namespace mg::train {
-namespace {
 
-using Vec = std::vector<double>;
-
-double dot(const Vec& a, const Vec& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
-
-struct Pair {
-  Vec s, y;
-  double rho;  // 1 / <s, y>
-};
-
-/// - H gradient by the two-loop recursion.
-Vec direction(const std::deque<Pair>& pairs, const Vec& gradient) {
-  Vec q = gradient, alpha(pairs.size());
+std::vector<double> lbfgs_direction(const std::deque<LbfgsPair>& pairs, const std::vector<double>& gradient) {
+  const auto dot = [](const std::vector<double>& a, const std::vector<double>& b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+    return sum;
+  };
+  std::vector<double> q = gradient, alpha(pairs.size());
   for (std::size_t k = pairs.size(); k-- > 0;) {
     alpha[k] = pairs[k].rho * dot(pairs[k].s, q);
     for (std::size_t i = 0; i < q.size(); ++i) q[i] -= alpha[k] * pairs[k].y[i];
@@ -37,6 +27,16 @@ Vec direction(const std::deque<Pair>& pairs, const Vec& gradient) {
   }
   for (double& v : q) v = -v;
   return q;
+}
+
+namespace {
+
+using Vec = std::vector<double>;
+
+double dot(const Vec& a, const Vec& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
 }
 
 /// A point of the line x + step p.
@@ -125,7 +125,7 @@ LbfgsResult minimise_lbfgs(const ValueAndGradient& function, Vec start, const Lb
   result.evaluations = 1;
   if (!std::isfinite(now.value) || !std::isfinite(dot(now.gradient, now.gradient)))
     throw std::invalid_argument("minimise_lbfgs: the function is not finite at the start");
-  std::deque<Pair> pairs;
+  std::deque<LbfgsPair> pairs;
   result.stopped = "iterations";
   for (; result.iterations < o.iterations; ++result.iterations) {
     const double norm = std::sqrt(dot(now.gradient, now.gradient));
@@ -133,7 +133,7 @@ LbfgsResult minimise_lbfgs(const ValueAndGradient& function, Vec start, const Lb
       result.stopped = "gradient";
       break;
     }
-    const Vec p = direction(pairs, now.gradient);
+    const Vec p = lbfgs_direction(pairs, now.gradient);
     now.step = 0;
     now.slope = dot(now.gradient, p);
     Trial next;
@@ -146,7 +146,7 @@ LbfgsResult minimise_lbfgs(const ValueAndGradient& function, Vec start, const Lb
       pairs.clear();  // once more along the gradient
       continue;
     }
-    Pair pair{next.x, next.gradient, 0};
+    LbfgsPair pair{next.x, next.gradient, 0};
     for (std::size_t i = 0; i < pair.s.size(); ++i) {
       pair.s[i] -= now.x[i];
       pair.y[i] -= now.gradient[i];

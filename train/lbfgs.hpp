@@ -1,4 +1,5 @@
 #pragma once
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -20,6 +21,14 @@ struct LbfgsResult {
   int iterations = 0, evaluations = 0;
   std::string stopped;  ///< why: "gradient", "decrease", "iterations" or "line search"
 };
+
+/// What one step showed of the curvature: s the step, y the change of the gradient, rho = 1 / <s, y>.
+struct LbfgsPair {
+  std::vector<double> s, y;
+  double rho;
+};
+/// - H gradient by the two-loop recursion, oldest pair first; - gradient without pairs.
+std::vector<double> lbfgs_direction(const std::deque<LbfgsPair>& pairs, const std::vector<double>& gradient);
 
 /// Value of the function at x; `gradient` is overwritten.
 using ValueAndGradient = std::function<double(const std::vector<double>& x, std::vector<double>& gradient)>;

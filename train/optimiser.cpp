@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "train/grouped_optimiser.hpp"
+#include "train/lbfgs_optimiser.hpp"
 #include "train/optimiser_cell.hpp"
 
 namespace mg::train {
@@ -303,6 +304,7 @@ std::unique_ptr<Optimiser<T>> make_grouped(const Config& config, const Layout& p
 Variants optimiser_variants() {
   Variants all = rule_variants();
   all.emplace_back("grouped", grouped_schema());
+  all.emplace_back("lbfgs", lbfgs_schema());
   return all;
 }
 
@@ -310,6 +312,7 @@ template <class T>
 std::unique_ptr<Optimiser<T>> make_optimiser(const Config& config, const Layout& params, const Exec& exec) {
   if (params.size() == 0) throw std::invalid_argument("make_optimiser: no parameters");
   if (config.type() == "grouped") return make_grouped<T>(config, params, exec);
+  if (config.type() == "lbfgs") return std::make_unique<LbfgsOptimiser<T>>(lbfgs_rule(config), params.size());
   return std::make_unique<FusedOptimiser<T>>(make_settings(config), config.get<int>("accumulate"), params, exec);
 }
 

@@ -42,6 +42,7 @@ class Optimiser {
 ///   clip_block_rms     g / max(1, rms(g) / max) per tensor
 ///   adaptive_clip      g min(1, max max(|theta|, 1e-3) / |g|) per tensor
 ///   apply_if_finite    a gradient with NaN or infinity changes nothing, unless `max_consecutive` before it were bad
+/// "lbfgs" is for few parameters (train/lbfgs_optimiser.hpp).
 /// "grouped" gives groups of tensors rules of their own, freezes, bounds or prunes them (train/grouped_optimiser.hpp).
 Variants optimiser_variants();
 

@@ -23,6 +23,12 @@ Schema train_schema() {
       .choice("on_nan", "stop", {"stop", "skip", "rollback"},
               "when a loss, gradient or state is not finite: stop with exit code 6, skip the update, or go back to the "
               "last checkpoint with a lower learning rate")
+      .object("compat",
+              Schema("compat", "As the reference implementation has it")
+                  .boolean("nan_loss_is_zero", d.nan_loss_is_zero,
+                           "an iteration is judged by its total alone, where a prediction that is NaN counts as 0: it "
+                           "can become the best model"),
+              "compatibility")
       .integer("max_skips", d.max_skips, {0, 1000000}, "skipped iterations in a row before giving up")
       .integer("rollbacks", s.rollbacks, {0, 1000}, "rollbacks before giving up")
       .number("rollback_rate", s.rollback_rate, {0, 1, true, false}, "factor on the learning rate at every rollback")
@@ -54,6 +60,7 @@ TrainerOptions trainer_options(const Config& c) {
   o.on_divergence = policy == "stop"   ? OnDivergence::stop
                     : policy == "skip" ? OnDivergence::skip
                                        : OnDivergence::rollback;
+  o.nan_loss_is_zero = c.at("compat").get<bool>("nan_loss_is_zero");
   o.max_skips = c.get<int>("max_skips");
   o.memory = c.get<std::string>("memory");
   o.memory_budget = std::size_t(std::ceil(c.get<double>("memory_budget") * (1 << 20)));

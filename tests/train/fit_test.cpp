@@ -143,6 +143,38 @@ TEST(ParameterRecovery, AnInitialConditionTogetherWithAParameter) {
   EXPECT_LT(worst, 1e-3) << fit.stopped << " after " << fit.evaluations << " evaluations, value " << fit.value;
 }
 
+TEST(ParameterRecovery, ParameterInitialConditionAndBoundaryValueTogether) {
+  const Grid g{5, 6};
+  const auto model = [](double wall) {
+    return make_system(
+        {{"type", "gray_scott"},
+         {"padding", "REPLICATE"},
+         {"boundary", json::array({{{"field", "A"}, {"sides", {"left"}}, {"value", wall}, {"trainable", true}}})},
+         {"solver", {{"type", "heun"}, {"dt", 0.5}}}});
+  };
+  const auto system = model(0.6);
+  const Vec start = two_fields(g, bump(g, 1, 0.4, 0), bump(g, 0, 0.5, 1));
+  Observed data(*system, g, start, {0.5, 1, 2, 3, 4});
+  auto objective = squares(2);
+  Vec guess = data.true_params;
+  const std::size_t gamma = system->param_layout().at("gamma").offset,
+                    wall = system->param_layout().at("boundary").offset;
+  ASSERT_EQ(guess[wall], 0.6);
+  guess[gamma] *= 1.2, guess[wall] = 0.9;
+  Vec blurred = start;
+  for (double& v : blurred) v = 0.8 * v + 0.05;
+  data.group.start.upload(blurred);
+  FitProblem<double> problem({}, *system, data.group, objective, guess, {"gamma", "boundary"}, true);
+  const auto fit =
+      minimise_lbfgs(std::ref(problem), problem.start(), {.iterations = 1000, .gradient_norm = 1e-11, .decrease = 0});
+  const Vec found = problem.params(fit.x);
+  EXPECT_NEAR(found[gamma], data.true_params[gamma], 1e-3 * data.true_params[gamma]) << fit.stopped;
+  EXPECT_NEAR(found[wall], 0.6, 1e-3) << fit.stopped;
+  double worst = 0;
+  for (std::size_t i = 0; i < start.size(); ++i) worst = std::max(worst, std::abs(fit.x[i + 2] - start[i]));
+  EXPECT_LT(worst, 1e-3) << fit.stopped << " after " << fit.evaluations << " evaluations, value " << fit.value;
+}
+
 TEST(FitProblem, GradientPassesTheTaylorTestForParametersAndStart) {
   const Grid g{4, 5};
   const auto system = make_system({{"type", "gray_scott"}, {"solver", {{"type", "heun"}, {"dt", 0.5}}}});
