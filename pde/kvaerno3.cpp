@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "pde/adaptive.hpp"
+#include "pde/estimated_step.hpp"
 #include "pde/kvaerno3_call.hpp"
 
 namespace mg::pde {
@@ -248,7 +249,6 @@ TimeGrid Kvaerno3<T>::time_grid(const Rhs<T>& rhs, const Exec& exec, const StepI
                                 ConstStateView<T> conditions, ConstStateView<T> state,
                                 std::span<const double> save_times, Workspace& workspace) const {
   if (!stepping_.adaptive) return fixed_grid(stepping_, index.t, save_times, true);
-  if (stepping_.dt == 0) throw std::invalid_argument("kvaerno3: a first step dt is needed");
   const Shape shape = state.field().shape;
   const std::size_t size = shape.size();
   T* const now = workspace.get<T>(exec, "kvaerno.adaptive", 4 * size);
@@ -278,7 +278,12 @@ TimeGrid Kvaerno3<T>::time_grid(const Rhs<T>& rhs, const Exec& exec, const StepI
     copy_array<T>(exec, slope, workspace.get<T>(exec, "kvaerno.arrays", 9 * size) + 3 * size, size);
   };
   trial.describe = [&] { return last_failure; };
-  return adaptive_grid(stepping_, 3, index.t, stepping_.dt, save_times, true, trial);
+  double dt0 = stepping_.dt;
+  if (dt0 == 0) {
+    const Call call(rhs, exec, index.t, 1, params, conditions, shape, workspace);
+    dt0 = estimated_step<T>(rhs, call.stage(0), stepping_.control, 3, call.view(now), workspace);
+  }
+  return adaptive_grid(stepping_, 3, index.t, dt0, save_times, true, trial);
 }
 
 template <class T>

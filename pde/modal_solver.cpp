@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "pde/adaptive.hpp"
+#include "pde/estimated_step.hpp"
 #include "pde/modal_run.hpp"
 
 namespace mg::pde {
@@ -339,8 +340,11 @@ TimeGrid ModalSolver<T>::time_grid(const Rhs<T>& rhs, const Exec& exec, const St
   };
   trial.accept = [&] { copy_bytes(exec, now, exec.backend, next, exec.backend, bytes); };
   trial.describe = [] { return std::string(); };
-  if (stepping_.dt == 0) throw std::invalid_argument("kencarp3: a first step dt is needed");
-  return adaptive_grid(stepping_, 3, index.t, stepping_.dt, save_times, false, trial);
+  double dt0 = stepping_.dt;
+  if (dt0 == 0)
+    dt0 = estimated_step<T>(rhs, {exec, index.t, params, conditions, &workspace}, stepping_.control, 3,
+                            {now, state.field().shape}, workspace);
+  return adaptive_grid(stepping_, 3, index.t, dt0, save_times, false, trial);
 }
 
 template <class T>

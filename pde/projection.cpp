@@ -139,6 +139,11 @@ Schema& projection_keys(Schema& schema) {
       .integer("sweeps", 1000, {0, 1 << 24}, "sweeps of Jacobi's method");
 }
 ProjectionSpec projection_spec(const Config& config) {
+  if (config.get<std::string>("projection") == "exact" && config.get<std::string>("padding") == "ZEROS" &&
+      config.get<int>("smoothing") == 1)
+    config.fail("projection",
+                "\"exact\" has no modes for smooth stencils (smoothing 1) next to ZEROS; use smoothing 0, another "
+                "padding, or \"jacobi\"");
   return {config.get<std::string>("projection") == "exact", config.get<int>("sweeps")};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "core/reduce.hpp"
@@ -54,10 +55,56 @@ void describe_mode(const std::vector<T>& v, Shape shape, SpectralEstimate& estim
   }
 }
 
+/// Which part of the right-hand side turns the mode w into J w. Where J w is largest, the reaction alone is what a uniform
+/// state and a uniform mode of that cell give; what is left is diffusion when it opposes the mode, transport when it is
+/// at right angles to it.
+template <class T>
+std::string_view limiting_term(const Rhs<T>& rhs, const RhsContext<T>& at, ConstView<T> x, const std::vector<T>& w,
+                               const std::vector<T>& jw) {
+  const Shape shape = x.shape;
+  const std::size_t size = shape.size(), plane = shape.plane(), sample = std::size_t(shape.c) * plane;
+  double squares = 0, product = 0, images = 0, most = -1;
+  for (std::size_t i = 0; i < size; ++i) {
+    squares += double(w[i]) * double(w[i]);
+    images += double(jw[i]) * double(jw[i]);
+    product += double(w[i]) * double(jw[i]);
+  }
+  std::size_t place = 0;
+  for (std::size_t n = 0; n < std::size_t(shape.n); ++n)
+    for (std::size_t k = 0; k < plane; ++k) {
+      double here = 0;
+      for (std::size_t c = 0; c < std::size_t(shape.c); ++c)
+        here += std::pow(double(jw[n * sample + c * plane + k]), 2);
+      if (here > most) most = here, place = n * sample + k;
+    }
+  std::vector<T> state(size), mode(size), image(size);
+  copy_bytes(at.exec, state.data(), Backend::host, x.data, at.exec.backend, size * sizeof(T));
+  synchronise(at.exec);
+  for (std::size_t c = 0; c < std::size_t(shape.c); ++c) {
+    const T value = state[place + c * plane], direction = w[place + c * plane];
+    for (std::size_t n = 0; n < std::size_t(shape.n); ++n)
+      for (std::size_t k = 0; k < plane; ++k)
+        image[n * sample + c * plane + k] = value, mode[n * sample + c * plane + k] = direction;
+  }
+  T* const memory = at.workspace->template get<T>(at.exec, "spectral.uniform", 3 * size);
+  copy_bytes(at.exec, memory, at.exec.backend, image.data(), Backend::host, size * sizeof(T));
+  copy_bytes(at.exec, memory + size, at.exec.backend, mode.data(), Backend::host, size * sizeof(T));
+  synchronise(at.exec);
+  rhs.rhs_tangent(at, {memory, shape}, {memory + size, shape}, memory + 2 * size);
+  copy_bytes(at.exec, image.data(), Backend::host, memory + 2 * size, at.exec.backend, size * sizeof(T));
+  synchronise(at.exec);
+  const std::size_t centre = std::size_t(shape.h / 2) * std::size_t(shape.w) + std::size_t(shape.w / 2);
+  double reaction = 0;
+  for (std::size_t c = 0; c < std::size_t(shape.c); ++c) reaction += std::pow(double(image[c * plane + centre]), 2);
+  if (std::sqrt(reaction) > 0.5 * std::sqrt(most)) return "the reaction";
+  return std::abs(product) < 0.5 * std::sqrt(squares * images) ? "transport" : "diffusion";
+}
+
 }  // namespace
 
 template <class T>
-SpectralEstimate spectral_radius(const Rhs<T>& rhs, const RhsContext<T>& at, ConstView<T> x, int iterations) {
+SpectralEstimate spectral_radius(const Rhs<T>& rhs, const RhsContext<T>& at, ConstView<T> x, int iterations,
+                                 bool want_term) {
   const std::size_t size = x.shape.size();
   T* const memory = at.workspace->template get<T>(at.exec, "spectral", 2 * size);
   T *v = memory, *w = memory + size;
@@ -84,28 +131,35 @@ SpectralEstimate spectral_radius(const Rhs<T>& rhs, const RhsContext<T>& at, Con
   copy_bytes(at.exec, mode.data(), Backend::host, v, at.exec.backend, size * sizeof(T));
   synchronise(at.exec);
   describe_mode(mode, x.shape, estimate);
+  if (want_term) {
+    std::vector<T> before(size);
+    copy_bytes(at.exec, before.data(), Backend::host, w, at.exec.backend, size * sizeof(T));
+    synchronise(at.exec);
+    estimate.term = limiting_term(rhs, at, x, before, mode);
+  }
   return estimate;
 }
 
 template <class T>
 std::string stability_complaint(const Rhs<T>& rhs, const RhsContext<T>& at, ConstView<T> x, std::string_view scheme,
                                 double h, double limit) {
-  const SpectralEstimate e = spectral_radius(rhs, at, x);
+  const SpectralEstimate e = spectral_radius(rhs, at, x, 20, true);
   if (!std::isfinite(e.radius) || h * e.radius <= 1.001 * limit) return "";
   char text[400];
-  std::snprintf(text, sizeof text,
-                "steps of %.4g are too long for %.*s: the fastest rate is %.4g, %s channel %d, and dt may be at most "
-                "%.3g",
-                h, int(scheme.size()), scheme.data(), e.radius,
-                e.correlation < 0     ? "of a pattern of single cells (diffusion) in"
-                : e.correlation > 0.7 ? "of a smooth mode (reaction) in"
-                                      : "of a mode of a few cells in",
-                e.channel, limit / e.radius);
+  std::snprintf(
+      text, sizeof text,
+      "steps of %.4g are too long for %.*s: limited by %.*s, whose fastest rate is %.4g, %s channel %d; dt may "
+      "be at most %.3g",
+      h, int(scheme.size()), scheme.data(), int(e.term.size()), e.term.data(), e.radius,
+      e.correlation < 0     ? "of a pattern of single cells in"
+      : e.correlation > 0.7 ? "of a smooth mode in"
+                            : "of a mode of a few cells in",
+      e.channel, limit / e.radius);
   return text;
 }
 
 #define MG_INSTANTIATE(T)                                                                                       \
-  template SpectralEstimate spectral_radius(const Rhs<T>&, const RhsContext<T>&, ConstView<T>, int);            \
+  template SpectralEstimate spectral_radius(const Rhs<T>&, const RhsContext<T>&, ConstView<T>, int, bool);      \
   template std::string stability_complaint(const Rhs<T>&, const RhsContext<T>&, ConstView<T>, std::string_view, \
                                            double, double);
 MG_INSTANTIATE(float)

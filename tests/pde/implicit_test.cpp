@@ -143,6 +143,81 @@ TEST(ImplicitGolden, Kencarp3) {
   });
 }
 
+/// Gray-Scott with the root finder of the controller, on its own grid and on the stored one.
+TEST(ImplicitGolden, Kvaerno3OfGrayScott) {
+  for (const auto& path : test::golden_files("pde", "solve_gs_kvaerno3")) {
+    const auto g = test::load_golden(path);
+    SCOPED_TRACE(g.name);
+    const auto& p = g.params();
+    NewtonControl newton;
+    newton.chord_two_iterations = true;
+    newton.rtol = p.at("rtol"), newton.atol = p.at("atol");
+    const nlohmann::json model{{"type", p.at("model")}, {"padding", p.at("PADDING")}, {"dx", p.at("dx")}};
+    const auto shape = g.shape("in.y0");
+    const Grid lattice{int(shape[1]), int(shape[2])};
+    const Vec y0 = g.values("in.y0"), ts = g.values("in.ts"), ends = g.values("steps.t"), cot = g.values("cot.ys");
+    const auto solved = [&](const Stepping& stepping, const auto& look) {
+      const PdeSystem<double> system(test::fixed_model<double>(model.dump()),
+                                     std::make_unique<Kvaerno3<double>>(stepping, newton));
+      Vec params;
+      for (const Block& b : system.param_layout().blocks()) params.push_back(g.values("param." + b.name).at(0));
+      test::PdeSolve<double> solve{system, lattice};
+      look(system, solve, params);
+    };
+    Stepping free;
+    free.adaptive = true;
+    free.dt = p.at("dt");
+    free.control.rtol = p.at("rtol"), free.control.atol = p.at("atol");
+    solved(free, [&](const auto&, auto& solve, const Vec& params) {
+      const TimeGrid grid = solve.time_grid(params, y0, ts.front(), ts);
+      Vec got{ts.front()};
+      for (const auto& step : grid.steps) got.push_back(step.t + step.h);
+      MG_EXPECT_CLOSE(got, ends, 1e-9);
+      EXPECT_EQ(double(grid.statistics.rejected), g.values("steps.count").at(2));
+    });
+    solved(prescribed(ends), [&](const auto& system, auto& solve, const Vec& params) {
+      const TimeGrid grid = solve.time_grid(params, y0, ts.front(), ts);
+      std::vector<Vec> states;
+      const Vec whole = solve.forward(params, y0, grid, &states);
+      const std::size_t size = system.state_layout(lattice).size();
+      Vec ys, bars(whole.size());
+      for (std::size_t k = 0; k < ts.size(); ++k)
+        for (std::size_t i = 0; i < y0.size(); ++i) {
+          ys.push_back(whole[k * size + i]);
+          bars[k * size + i] = cot[k * y0.size() + i];
+        }
+      MG_EXPECT_CLOSE(ys, g.values("out.ys"), 1e-10);
+      auto [y_bar, p_bar] = solve.backward(params, states, grid, bars);
+      y_bar.resize(y0.size());
+      MG_EXPECT_CLOSE(y_bar, g.values("vjp.y0"), 1e-8);
+      for (const Block& b : system.param_layout().blocks())
+        MG_EXPECT_CLOSE(Vec{p_bar[b.offset]}, g.values("vjp." + b.name), 1e-8);
+    });
+  }
+}
+
+TEST(Implicit, EstimatesTheFirstStepOfAnAdaptiveSolve) {
+  for (const bool kvaerno : {false, true}) {
+    Stepping s;
+    s.adaptive = true;
+    s.dt = 0;
+    std::unique_ptr<Solver<double>> solver;
+    if (kvaerno)
+      solver = std::make_unique<Kvaerno3<double>>(s, NewtonControl{});
+    else
+      solver = std::make_unique<ModalSolver<double>>(ModalScheme::kencarp3, s);
+    const PdeSystem<double> system(test::fixed_model<double>(R"({"type": "gray_scott"})"), std::move(solver));
+    Vec params(system.param_layout().size()), start = test::random_vec(2 * 30, 5);
+    system.initialise(0, params);
+    for (double& v : start) v = 0.4 + 0.2 * v;
+    test::PdeSolve<double> solve{system, {5, 6}};
+    const TimeGrid grid = solve.time_grid(params, start, 0, {40});
+    EXPECT_GT(grid.steps.front().h, 1e-3);
+    EXPECT_LT(grid.steps.front().h, 10);
+    EXPECT_LE(grid.statistics.rejected, 3);
+  }
+}
+
 enum class Kind { etdrk2, etdrk4, kencarp3, kvaerno3 };
 template <class T = double>
 std::unique_ptr<Solver<T>> make_solver(Kind kind, double dt) {
