@@ -1,5 +1,6 @@
 #include "apps/data.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "apps/registries.hpp"
@@ -64,6 +65,8 @@ std::vector<train::Trajectory> simulate(const Config& config, const Exec& exec) 
     t.grid = grid;
     t.times = times;
     const auto from = configured_start(start, *system, seed, n);
+    if (system->condition_layout(grid).contains("obstacle"))
+      t.boundary.assign(from.conditions.begin(), from.conditions.end());
     const auto report = roll_times<T>(
         exec, *system, grid, params, from.conditions, from.state, times, seed, n,
         [&](int, double, const std::vector<T>& frame) { t.frames.emplace_back(frame.begin(), frame.end()); });
@@ -98,7 +101,14 @@ StartState<T> configured_start(const Config& start, const System<T>& system, std
   const int channels = system.state_layout(out.grid).blocks().front().dims.at(0);
   const auto values = make_start_state(start, channels, seed, sample);
   out.state.assign(values.begin(), values.end());
-  out.conditions.resize(system.condition_layout(out.grid).size());
+  const Layout conditions = system.condition_layout(out.grid);
+  out.conditions.resize(conditions.size());
+  const auto solid = make_obstacles(start);
+  if (!solid.empty()) {
+    if (!conditions.contains("obstacle"))
+      start.fail("obstacles", "the model \"" + std::string(system.type()) + "\" knows none; set its key obstacles");
+    std::copy(solid.begin(), solid.end(), out.conditions.begin() + std::ptrdiff_t(conditions.at("obstacle").offset));
+  }
   return out;
 }
 

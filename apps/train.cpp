@@ -15,6 +15,7 @@
 #include "apps/root_schema.hpp"
 #include "apps/series_media.hpp"
 #include "apps/signals.hpp"
+#include "apps/term_media.hpp"
 #include "core/cpu.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
@@ -148,6 +149,7 @@ void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory&
   if (timed || (root.at("data").type() != "images" && !swarm)) {
     write_series_media(run.media(), e.exec, *e.system, params, timed ? data : in_steps(data, e.augmenter->steps(0)),
                        e.seed);
+    write_term_media(run.media() / "terms.png", root.at("model"), {params.begin(), params.end()}, data);
     return;
   }
   train::MediaOptions media;

@@ -66,6 +66,27 @@ class Roller {
       system_.step_tapped(exec_, index, params_.data(), conditions(), now(), next, taps, workspace_);
     current_ = 1 - current_;
   }
+  /// Keeps where it stands, for locate(): the state before step `next_step`.
+  void mark(std::size_t next_step) {
+    if (marked_.size() != layout_.size()) marked_ = Buffer<T>(exec_, layout_.size());
+    copy_bytes(exec_, marked_.data(), exec_.backend, states_[current_].data(), exec_.backend,
+               layout_.size() * sizeof(T));
+    marked_step_ = next_step;
+  }
+  /// Goes through the steps since mark() again, up to `last`, and says where the first state that is not finite ends
+  /// its step and which cell it is; nothing when all are finite.
+  std::string locate(const TimeGrid& plan, StepIndex index, std::size_t last) {
+    copy_bytes(exec_, states_[current_].data(), exec_.backend, marked_.data(), exec_.backend,
+               layout_.size() * sizeof(T));
+    for (std::size_t k = marked_step_; k <= last; ++k) {
+      const TimeStep& one = plan.steps[k];
+      index.step = int(k), index.t = one.t, index.h = one.h, index.stages = one.stages;
+      step(index, {});
+      if (const auto bad = first_bad_cell(frame(), block()); !bad.empty())
+        return "at time " + time_text(one.t + one.h) + " " + bad;
+    }
+    return {};
+  }
   std::vector<T> frame() const { return first_block(states_[current_]); }
   std::vector<T> tapped(std::size_t k) const { return first_block(tapped_[k]); }
   const Block& block() const { return layout_.blocks().front(); }
@@ -85,6 +106,8 @@ class Roller {
   std::vector<Buffer<T>> tapped_;
   Workspace workspace_;
   int current_ = 0;
+  Buffer<T> marked_;
+  std::size_t marked_step_ = 0;
 };
 
 /// The grid for as many of `saves` as can be reached: all, or the longest beginning of them when no step is accepted.
@@ -143,6 +166,7 @@ TrajectoryReport roll_times(const Exec& exec, const System<T>& system, Grid grid
   std::string unreachable;
   const TimeGrid plan = reachable(roller, index, later, unreachable);
   std::size_t save = 0;
+  roller.mark(0);
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     const TimeStep& step = plan.steps[k];
     index.step = int(k);
@@ -158,8 +182,13 @@ TrajectoryReport roll_times(const Exec& exec, const System<T>& system, Grid grid
     report.longest = std::max(report.longest, step.h);
     ++report.steps;
     std::size_t tap = 0;
+    const std::size_t before = save;
     for (; save < last; ++save)
-      if (!emit(plan.saves[save].exact ? roller.frame() : roller.tapped(tap++))) return finish();
+      if (!emit(plan.saves[save].exact ? roller.frame() : roller.tapped(tap++))) {
+        if (const auto first = roller.locate(plan, index, k); !first.empty()) report.problem = first;
+        return finish();
+      }
+    if (last > before) roller.mark(k + 1);
     if (stop && stop()) {
       report.problem = "stopped at time " + time_text(step.t + step.h);
       return finish();

@@ -276,7 +276,37 @@ Frame array_frame(const Config& config, int sample) {
   return frame;
 }
 
+Schema obstacle_schema() {
+  return Schema("obstacle", "Cells that take no part")
+      .choice("shape", "disc", {"disc", "rectangle"}, "what they form")
+      .list("centre", element::number({-10, 10}), pair(0.5, 0.5), "row and column, as parts of the lattice", 2, 2)
+      .number("radius", 4, {0, 1e6}, "of a disc [cells]")
+      .list("sides", element::number({0, 1e6}), pair(4, 4), "of a rectangle, along rows and columns of cells [cells]",
+            2, 2);
+}
+
 }  // namespace
+
+std::vector<double> make_obstacles(const Config& config) {
+  if (config.type() == "array") return {};
+  const auto all = config.list("obstacles");
+  if (all.empty()) return {};
+  const Grid grid = start_grid(config);
+  std::vector<double> solid(std::size_t(grid.h) * std::size_t(grid.w));
+  for (const Config& one : all) {
+    const auto centre = one.get<std::vector<double>>("centre"), sides = one.get<std::vector<double>>("sides");
+    const double radius = one.get<double>("radius");
+    const bool disc = one.get<std::string>("shape") == "disc";
+    for (int i = 0; i < grid.h; ++i)
+      for (int j = 0; j < grid.w; ++j) {
+        const double y = i + 0.5 - centre[0] * grid.h, x = j + 0.5 - centre[1] * grid.w;
+        const bool inside =
+            disc ? y * y + x * x <= radius * radius : std::abs(y) <= sides[0] / 2 && std::abs(x) <= sides[1] / 2;
+        if (inside) solid[std::size_t(i) * std::size_t(grid.w) + std::size_t(j)] = 1;
+      }
+  }
+  return solid;
+}
 
 Variants start_variants() {
   Variants variants;
@@ -286,7 +316,9 @@ Variants start_variants() {
                                "rows and columns of the lattice", 2, 2)
                          .integer("samples", 1, {1, 100000}, "how many states, each with random numbers of its own")
                          .list("layers", element::variant(std::move(variants)), nlohmann::json::array(),
-                               "what is laid, in order", 0, 1000)},
+                               "what is laid, in order", 0, 1000)
+                         .list("obstacles", element::object(obstacle_schema()), nlohmann::json::array(),
+                               "cells that take no part, of a model with \"obstacles\"", 0, 1000)},
           {"array", Schema("array", "States from a file: an array (h, w), (C, h, w), (T, C, h, w) or (B, T, C, h, w)")
                         .path("file", std::nullopt, ".npy or .npz file")
                         .text("key", "", "name of the array in an .npz file; empty: \"states\", or the only one")

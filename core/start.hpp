@@ -15,6 +15,9 @@ Variants start_variants();
 Grid start_grid(const Config& config);
 int start_samples(const Config& config);
 
+/// The obstacles of a key of start_variants(): (h, w), 1 in obstacles and 0 elsewhere; empty when it names none.
+std::vector<double> make_obstacles(const Config& config);
+
 /// Start state (channels, h, w) of one sample: layers are applied in order to a state of zeros. Random layers draw from
 /// Philox with the key `seed` and a counter of layer, channel, cell and sample: the same numbers everywhere.
 /// @param sample  0 <= sample; arrays of fewer samples repeat
