@@ -9,6 +9,7 @@
 #include "nca/pre_boundary.hpp"
 #include "nca/variant_system.hpp"
 #include "train/checked_system.hpp"
+#include "train/class_objective.hpp"
 #include "train/loss.hpp"
 #include "train/sharded_augmenter.hpp"
 #include "train/swarm_objective.hpp"
@@ -74,6 +75,11 @@ void require_consistent(const Config& root) {
     root.fail("objective", "the augmenter \"" + augment + "\" and the objective \"" + objective +
                                "\" do not go together; use \"swarm\" for both or for none");
   const std::string model = root.at("model").type();
+  if ((model == "image_classifier") != (augment == "classes") || (augment == "classes") != (objective == "classes") ||
+      (augment == "classes") != (root.at("data").type() == "idx"))
+    root.fail("augment",
+              "the model \"image_classifier\", the augmenter and objective \"classes\" and data of type \"idx\" go "
+              "together, and with nothing else");
   if ((model == "agents") != (augment == "swarm"))
     root.fail("augment", "\"" + augment + "\" does not fit the model \"" + model +
                              "\": agents, and only they, train with \"swarm\"");
@@ -115,6 +121,7 @@ std::unique_ptr<train::Objective<T>> make_objective(const Config& root, int obse
   const Config objective = root.at("objective");
   if (objective.type() == "swarm")
     return std::make_unique<train::SwarmObjective<T>>(train::swarm_objective_options(objective));
+  if (objective.type() == "classes") return std::make_unique<train::ClassObjective<T>>();
   if (objective.type() == "image") return train::make_objective<T>(objective, image_model(root.at("model"), observed));
   return std::make_unique<train::TrajectoryObjective<T>>(trajectory_model(root.at("model"), observed),
                                                          train::trajectory_objective_options(objective));

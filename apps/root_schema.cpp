@@ -7,6 +7,7 @@
 #include "core/start.hpp"
 #include "core/times.hpp"
 #include "core/validate.hpp"
+#include "train/class_objective.hpp"
 #include "train/image_objective.hpp"
 #include "train/swarm_objective.hpp"
 #include "train/train_config.hpp"
@@ -36,7 +37,8 @@ Schema make_root_schema() {
       .variant("objective",
                {{"image", train::objective_schema()},
                 {"trajectory", train::trajectory_objective_schema()},
-                {"swarm", train::swarm_objective_schema()}},
+                {"swarm", train::swarm_objective_schema()},
+                {"classes", train::class_objective_schema()}},
                "image", "what training minimises")
       .default_type("image")
       .variant("optimiser", train::optimiser_variants(), "nadam", "how parameters follow the gradient")

@@ -142,6 +142,7 @@ void log_to_file(const fs::path& file) {
 template <class T>
 void draw(const Experiment<T>& e, const Config& root, const train::RunDirectory& run) {
   train::write_loss_curve(run.media(), run.path() / "metrics.jsonl");
+  if (root.at("model").type() == "image_classifier") return;  // its curve says all
   const auto& data = e.data.front();
   const auto params = e.trainer->has_best() ? e.trainer->best_params() : e.trainer->params();
   const bool swarm = train::is_swarm(e.augmenter->groups().front().state_layout);

@@ -3,6 +3,7 @@
 #include "pde/explicit_rk.hpp"
 #include "pde/fixed_models.hpp"
 #include "pde/fluids.hpp"
+#include "pde/image_classifier.hpp"
 #include "pde/kvaerno3.hpp"
 #include "pde/modal_solver.hpp"
 #include "pde/neural.hpp"
@@ -33,12 +34,16 @@ void register_systems(Registry<System<T>>& registry) {
   const auto solvers = std::make_shared<Registry<Solver<T>>>();
   register_rhs(*equations);
   register_solvers(*solvers);
+  const auto make = [equations, solvers](const Config& config) {
+    return std::make_unique<PdeSystem<T>>(equations->create(config), solvers->create(config.at("solver")));
+  };
+  Variants learned;
   for (auto& [name, schema] : equations->variants()) {
     schema.variant("solver", solvers->variants(), "heun", "how it is solved in time");
-    registry.add(name, std::move(schema), [equations, solvers](const Config& config) {
-      return std::make_unique<PdeSystem<T>>(equations->create(config), solvers->create(config.at("solver")));
-    });
+    if (name == "rda" || name == "rdc") learned.emplace_back(name, schema);
+    registry.add(name, std::move(schema), make);
   }
+  register_image_classifier<T>(registry, learned, make);
 }
 
 template void register_rhs(Registry<Rhs<float>>&);

@@ -235,6 +235,30 @@ std::vector<Trajectory> load_stacks(const Config& config) {
   return data;
 }
 
+/// Picture and label: two frames, of which the second holds the label everywhere.
+std::vector<Trajectory> load_labelled(const Config& config) {
+  const auto file = config.get<std::string>("pictures"), labels_file = config.get<std::string>("labels");
+  const Tensor pictures = read_idx(file), labels = read_idx(labels_file);
+  if (pictures.shape.size() != 3 || labels.shape.size() != 1 || pictures.shape[0] != labels.shape[0] ||
+      pictures.size() == 0)
+    throw DataError(file + ": pictures (n, h, w) and as many labels (n) are wanted, " + labels_file + " has " +
+                    std::to_string(labels.size()));
+  const auto limit = config.get<std::size_t>("limit");
+  const std::size_t count = limit > 0 ? std::min(limit, pictures.shape[0]) : pictures.shape[0];
+  const std::size_t plane = pictures.shape[1] * pictures.shape[2];
+  const auto values = pictures.as_double(), classes = labels.as_double();
+  std::vector<Trajectory> data(count);
+  for (std::size_t n = 0; n < count; ++n) {
+    data[n].name = file + ", picture " + std::to_string(n);
+    data[n].channels = 1;
+    data[n].grid = {int(pictures.shape[1]), int(pictures.shape[2])};
+    std::vector<float> picture(plane);
+    for (std::size_t i = 0; i < plane; ++i) picture[i] = float(values[n * plane + i] / 255);
+    data[n].frames = {std::move(picture), std::vector<float>(plane, float(classes[n]))};
+  }
+  return data;
+}
+
 }  // namespace
 
 Schema with_frame_options(Schema schema) {
@@ -283,10 +307,17 @@ Variants frame_data_variants() {
       .choice("colours", "grey", {"grey", "rgb", "rgba"}, "channels of a picture, in [0, 1]")
       .variant("times", times_variants(), std::nullopt, "times of the frames; null = 0, 1, 2, ...")
       .nullable();
-  return {{"array", with_frame_options(std::move(array))}, {"stack", with_frame_options(std::move(stack))}};
+  Schema idx("idx", "Labelled pictures in the IDX format, that of the MNIST digits; values 0 .. 255 become 0 .. 1");
+  idx.path("pictures", std::nullopt, "array (n, h, w) of bytes")
+      .path("labels", std::nullopt, "array (n) of bytes")
+      .integer("limit", 0, {0, 1 << 30}, "only the first so many; 0 = all");
+  return {{"array", with_frame_options(std::move(array))},
+          {"stack", with_frame_options(std::move(stack))},
+          {"idx", std::move(idx)}};
 }
 
 std::vector<Trajectory> load_frame_data(const Config& config) {
+  if (config.type() == "idx") return load_labelled(config);
   auto data = config.type() == "array" ? load_array(config) : load_stacks(config);
   apply_frame_options(config, data);
   return data;

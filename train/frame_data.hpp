@@ -15,7 +15,7 @@ Schema with_frame_options(Schema schema);
 /// @throws DataError naming trajectory, frame and cell of a value that is not finite; ConfigError
 void apply_frame_options(const Config& config, std::vector<Trajectory>& data);
 
-/// The variants "array" (.npy, .npz) and "stack" (folders of PNG files).
+/// The variants "array" (.npy, .npz), "stack" (folders of PNG files) and "idx" (labelled pictures).
 Variants frame_data_variants();
 /// Reads what such a key names, apply_frame_options() included.
 /// @throws DataError for files that do not fit, ConfigError for times that do not

@@ -1,3 +1,4 @@
+#include "train/class_augmenter.hpp"
 #include "train/morph_augmenter.hpp"
 #include "train/pool_augmenter.hpp"
 #include "train/swarm_augmenter.hpp"
@@ -145,6 +146,9 @@ void register_augmenters(Registry<Augmenter<T>, const AugmenterInputs<T>&>& regi
   });
   registry.add("textures", texture_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<TextureAugmenter<T>>(texture_options(config), inputs);
+  });
+  registry.add("classes", class_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
+    return std::make_unique<ClassAugmenter<T>>(class_options(config), inputs);
   });
   registry.add("swarm", swarm_schema(), [](const Config& config, const AugmenterInputs<T>& inputs) {
     return std::make_unique<SwarmAugmenter<T>>(swarm_options(config), inputs);
