@@ -63,9 +63,11 @@ void train_three_steps(const std::filesystem::path& file, const Config& whole) {
     if (whole.at("data").at("start").json().value("samples", 1) > 2) options.sets.emplace_back("data.start.samples=2");
     if (whole.at("augment").type() == "trajectory" && whole.at("augment").get<int>("length") > 2)
       options.sets.emplace_back("augment.length=2");
-  } else {
+  } else if (whole.at("augment").type() == "textures") {
     options.sets = {"augment.batch=2", "augment.pool_factor=2", "augment.time=0.2", "augment.saves=2",
                     "objective.skip=0"};
+  } else {
+    options.sets = {whole.at("data").type() == "idx" ? "augment.batch=4" : "train.warmup=1"};
   }
   Experiment<float> experiment(load_root_config(file, options), {}, false);
   for (int k = 0; k < 3; ++k) EXPECT_EQ(experiment.trainer->step().problem, "") << file;
