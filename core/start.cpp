@@ -279,10 +279,11 @@ Frame array_frame(const Config& config, int sample) {
 Schema obstacle_schema() {
   return Schema("obstacle", "Cells that take no part")
       .choice("shape", "disc", {"disc", "rectangle"}, "what they form")
-      .list("centre", element::number({-10, 10}), pair(0.5, 0.5), "row and column, as parts of the lattice", 2, 2)
+      .list("centre", element::number({-10, 10}), nlohmann::json::array({0.5, 0.5}),
+            "row and column, as parts of the lattice", 2, 2)
       .number("radius", 4, {0, 1e6}, "of a disc [cells]")
-      .list("sides", element::number({0, 1e6}), pair(4, 4), "of a rectangle, along rows and columns of cells [cells]",
-            2, 2);
+      .list("sides", element::number({0, 1e6}), nlohmann::json::array({4, 4}),
+            "of a rectangle, along rows and columns of cells [cells]", 2, 2);
 }
 
 }  // namespace
