@@ -127,6 +127,7 @@ Schema lbfgs_schema() {
                 "L-BFGS, for few parameters and a loss that stays the same function: windows that do not move "
                 "(increment_prob, reset_prob, noise 0)")
       .variant("lr", schedule_variants(), nlohmann::json(1.0), "share of every step that is taken")
+      .number_form("constant", "value")
       .integer("memory", d.memory, {1, 1000}, "steps whose curvature is remembered")
       .number("max_step", d.max_step, {0, 1e30, true, false}, "longest step of all parameters together")
       .integer("retreats", d.retreats, {0, 1000}, "iterations that may go back along one step");

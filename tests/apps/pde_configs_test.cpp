@@ -67,7 +67,7 @@ void train_three_steps(const std::filesystem::path& file, const Config& whole) {
     options.sets = {"augment.batch=2", "augment.pool_factor=2", "augment.time=0.2", "augment.saves=2",
                     "objective.skip=0"};
   } else {
-    options.sets = {whole.at("data").type() == "idx" ? "augment.batch=4" : "train.warmup=1"};
+    options.sets = {whole.at("data").type() == "idx" ? "augment.batch=4" : "model.solver.dt=1"};
   }
   Experiment<float> experiment(load_root_config(file, options), {}, false);
   for (int k = 0; k < 3; ++k) EXPECT_EQ(experiment.trainer->step().problem, "") << file;

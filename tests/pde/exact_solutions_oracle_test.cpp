@@ -45,7 +45,7 @@ TEST(ExactSolutionsOracle, BarenblattOfThePorousMedium) {
   // D div(u grad u) = D/2 lap u^2: tau = D t / 2. The signal neither attracts nor is attracted.
   const auto system = heun_system(
       R"({"type": "hillen_painter", "scheme": "flux", "dx": 0.25, "padding": "REPLICATE",
-          "params": {"r": 0, "chi": 0, "D": 1}})",
+          "params": {"logistic_growth_rate": 0, "chi": 0, "D": 1}})",
       0.01);
   Vec start = profile(1);
   start.resize(2 * start.size());
@@ -97,7 +97,7 @@ TEST(StabilityAdvice, NamesTheTermThatLimitsTheStep) {
   const auto has = [](const std::string& text, const char* term) { return text.find(term) != std::string::npos; };
   EXPECT_TRUE(has(limiting(R"({"type": "gray_scott", "params": {"DA": 1}})", 1, 0.4, 0.1), "limited by diffusion"))
       << limiting(R"({"type": "gray_scott", "params": {"DA": 1}})", 1, 0.4, 0.1);
-  const std::string fast = R"({"type": "fisher_kpp", "params": {"D": 0.01, "r": 50}})";
+  const std::string fast = R"({"type": "fisher_kpp", "params": {"D": 0.01, "rate": 50}})";
   EXPECT_TRUE(has(limiting(fast, 1, 1, 0.01), "limited by the reaction")) << limiting(fast, 1, 1, 0.01);
   const std::string wind = R"({"type": "advection_diffusion", "limiter": "central", "params": {"D": 0.001, "v0": 5}})";
   EXPECT_TRUE(has(limiting(wind, 1, 1, 0.5), "limited by transport")) << limiting(wind, 1, 1, 0.5);
