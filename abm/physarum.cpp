@@ -48,6 +48,28 @@ template class PhysarumSystem<double>;
 
 namespace host {
 
+/// PhysarumPass::fade of row r of the batch: the nodes that have all neighbours beside them in one vector loop.
+template <class T>
+void fade_row(const PhysarumPass<T>& p, std::ptrdiff_t r, T* out) {
+  const auto sample = std::size_t(r / p.h);
+  const int i = int(r % p.h), w = p.w;
+  const auto row = [&](int a) {
+    return p.trail +
+           (sample * std::size_t(p.h) + std::size_t(wrapped_node(p.spec.domain, i + a, p.h))) * std::size_t(w);
+  };
+  const T *above = row(-1), *here = row(0), *below = row(1);
+  const T kept = T(1 - p.spec.decay);
+  for (int j = 1; j < w - 1; ++j) {
+    T sum = 0;  // in the order of fade()
+    sum += above[j - 1], sum += above[j], sum += above[j + 1];
+    sum += here[j - 1], sum += here[j], sum += here[j + 1];
+    sum += below[j - 1], sum += below[j], sum += below[j + 1];
+    out[j] = kept * sum / 9;
+  }
+  out[0] = p.fade(sample, i, 0);
+  out[w - 1] = p.fade(sample, i, w - 1);
+}
+
 template <class T>
 void physarum_step(const PhysarumPass<T>& p, const T* lattice, T* lattice_next) {
   const auto nodes = std::ptrdiff_t(p.batch) * p.h * p.w, agents = std::ptrdiff_t(p.batch) * p.spec.agents;
@@ -55,8 +77,10 @@ void physarum_step(const PhysarumPass<T>& p, const T* lattice, T* lattice_next) 
   {
     // Of a static schedule every loop ends in a barrier, except where the next one touches nothing of it.
 #pragma omp for schedule(static)
-    for (std::ptrdiff_t i = 0; i < nodes; ++i) p.occupied[i] = p.arrived[i] = 0, p.claimed[i] = ~0U;
+    for (std::ptrdiff_t i = 0; i < nodes; ++i) p.arrived[i] = 0;
     if (p.spec.exclusive) {
+#pragma omp for schedule(static)
+      for (std::ptrdiff_t i = 0; i < nodes; ++i) p.occupied[i] = 0, p.claimed[i] = ~0U;
 #pragma omp for schedule(static)
       for (std::ptrdiff_t k = 0; k < agents; ++k) p.occupy(std::size_t(k));
 #pragma omp for schedule(static)
@@ -69,8 +93,7 @@ void physarum_step(const PhysarumPass<T>& p, const T* lattice, T* lattice_next) 
 #pragma omp for schedule(static) nowait
     for (std::ptrdiff_t k = 0; k < agents; ++k) p.sense(std::size_t(k));
 #pragma omp for schedule(static)
-    for (std::ptrdiff_t r = 0; r < std::ptrdiff_t(p.batch) * p.h; ++r)
-      for (int j = 0; j < p.w; ++j) lattice_next[r * p.w + j] = p.fade(std::size_t(r / p.h), int(r % p.h), j);
+    for (std::ptrdiff_t r = 0; r < std::ptrdiff_t(p.batch) * p.h; ++r) fade_row(p, r, lattice_next + r * p.w);
   }
 }
 
