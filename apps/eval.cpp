@@ -11,9 +11,12 @@
 #include "apps/run_swarm.hpp"
 #include "apps/series_media.hpp"
 #include "apps/simulation.hpp"
+#include "train/cloud_loss.hpp"
 #include "train/feature_loss.hpp"
 #include "train/rollout.hpp"
 #include "train/samples.hpp"
+#include "train/swarm_augmenter.hpp"
+#include "train/swarm_objective.hpp"
 
 namespace mg::apps {
 
@@ -198,6 +201,39 @@ int evaluate_series(const EvalOptions& options, const GlobalOptions& global, con
   return 0;
 }
 
+constexpr int kMostAssigned = 2000;  ///< agents of an exact assignment, which takes their cube in time
+
+/// Mean squared distance of the exact assignment of the agents to as many points spread over the ink of their target,
+/// averaged over the swarms of a batch, in boxes of side 1.
+template <class T>
+double assignment_of(const Exec& exec, ConstStateView<T> state, const train::SampleGroup<T>& group,
+                     train::CloudMetric metric, std::uint64_t seed) {
+  const Grid grid = group.grid;
+  const int agents = state.layout->at("x").dims[0];
+  const std::size_t each = 2 * std::size_t(agents), plane = std::size_t(grid.h) * std::size_t(grid.w);
+  std::vector<T> x(each * std::size_t(state.batch));
+  copy_bytes(exec, x.data(), Backend::host, state.block(0), exec.backend, x.size() * sizeof(T));
+  synchronise(exec);
+  for (const T v : x)
+    if (!std::isfinite(v)) return std::nan("");  // a diverged swarm
+  const auto target = group.target.to_vector();
+  double sum = 0;
+  for (std::size_t b = 0; b < std::size_t(state.batch); ++b) {
+    const std::vector<float> ink(target.begin() + std::ptrdiff_t(b * plane),
+                                 target.begin() + std::ptrdiff_t((b + 1) * plane));
+    std::vector<double> from(x.begin() + std::ptrdiff_t(b * each), x.begin() + std::ptrdiff_t((b + 1) * each)),
+        to(each), headings(each);
+    train::scatter_agents(ink, grid, {seed, RandomPurpose::run, 0, 0, std::uint32_t(b)}, agents, to.data(),
+                          headings.data());
+    for (std::size_t i = 0; i < each; ++i)
+      for (std::vector<double>* cloud : {&from, &to}) (*cloud)[i] /= i % 2 == 0 ? grid.h : grid.w;
+    const double length[2] = {1, 1};
+    std::vector<int> match;
+    sum += train::exact_assignment(metric, length, agents, from.data(), to.data(), match) / state.batch;
+  }
+  return sum;
+}
+
 /// A swarm: what the objective says of where it starts and of where it ends, over the batch of the configuration.
 template <class T>
 int evaluate_swarm(const EvalOptions& options, const GlobalOptions& global, const ModelSource& source) {
@@ -215,17 +251,20 @@ int evaluate_swarm(const EvalOptions& options, const GlobalOptions& global, cons
   if (!global.dry_run) {
     const auto objective = make_objective<T>(*source.experiment, e.data.front().channels);
     objective->bind(exec, {group.condition_view(), group.target_view(), 1.0 / group.count, group.per_batch});
-    const auto terms = [&] {
+    const auto metric = train::swarm_objective_options(source.experiment->at("objective")).sinkhorn.metric;
+    const auto terms = [&](ConstStateView<T> state) {
       const Buffer<T> totals(exec, objective->terms().size());
       objective->totals(exec, totals.data());
       const auto values = totals.to_vector();
       json row;
       for (std::size_t k = 0; k < values.size(); ++k) row[objective->terms()[k]] = values[k];
+      if (state.layout->at("x").dims[0] <= kMostAssigned)
+        row["assignment"] = assignment_of<T>(exec, state, group, metric, source.seed);
       return row;
     };
     objective->begin(exec, {}, 1);
     objective->value(exec, 1, 1, group.start_view());
-    report["start"] = terms();
+    report["start"] = terms(group.start_view());
     Buffer<T> params(exec, model.params.size());
     params.upload(model.params);
     train::Rollout<T> rollout(exec, *e.system, group.state_layout, group.count);
@@ -233,7 +272,7 @@ int evaluate_swarm(const EvalOptions& options, const GlobalOptions& global, cons
     base.seed = source.seed;
     rollout.forward(params.data(), group.condition_view(), group.start_view(), base,
                     train::plan_rollout(steps, rollout.bytes_of_state(), 0, "sqrt"), objective.get());
-    report["end"] = terms();
+    report["end"] = terms(rollout.final_state());
   }
   std::cout << report.dump(2) << "\n";
   return 0;

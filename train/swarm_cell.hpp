@@ -46,9 +46,10 @@ struct LatticePull {
   T* lattice_bar;
   const double* terms;  // [n][kSwarmTerms]
   double factor;        ///< over the number of cells
+  bool squared;
   MG_HD void operator()(std::size_t n, std::size_t i) const {
     const std::size_t at = n * std::size_t(error.channels) * error.cells + i;
-    const T pull = T(factor / terms[n * kSwarmTerms + 2]);
+    const T pull = T(squared ? 2 * factor : factor / terms[n * kSwarmTerms + 2]);
     lattice_bar[at] += pull * (error.lattice[at] - error.target[n * error.cells + i]);
   }
 };
@@ -57,18 +58,20 @@ struct LatticePull {
 template <class T>
 struct SwarmSample {
   const SinkhornReport* reports;  // [n] or null
+  const double* distances;        // [n] or null
   const double* squares;          // [n]
   double* terms;                  // [n][kSwarmTerms]
   T* losses;
   std::size_t cells;
   double share;
-  bool require_convergence;
+  bool require_convergence, squared;
   MG_HD void operator()(int n) const {
     double* t = terms + n * kSwarmTerms;
-    t[1] = reports != nullptr ? reports[n].divergence : 0;
+    t[1] = reports != nullptr ? reports[n].divergence : distances != nullptr ? distances[n] : 0;
     t[3] = reports != nullptr ? reports[n].column_error : 0;
     if (require_convergence && reports != nullptr && !reports[n].converged) t[1] = std::nan("");
-    t[2] = sqrt(squares[n] / double(cells) + 1e-12);
+    t[2] = squares[n] / double(cells);
+    if (!squared) t[2] = sqrt(t[2] + 1e-12);
     t[0] = (share > 0 ? share * t[1] : 0) + (1 - share) * t[2];
     losses[n] = T(t[0]);
   }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "core/error.hpp"
+#include "train/cloud_loss.hpp"
 #include "train/plane_ops_host.hpp"
 #include "train/samples.hpp"
 #include "train/swarm_cell.hpp"
@@ -56,6 +57,18 @@ void SwarmObjective<T>::bind(const Exec& exec, const ObjectiveInputs<T>& inputs)
   }
   node_points_ = uploaded(exec, all_points), node_weights_ = uploaded(exec, all_weights);
   nodes_.points = node_points_.data(), nodes_.weights = node_weights_.data();
+  if (options_.distance == SwarmDistance::density) {
+    std::vector<T> density(std::size_t(s.n) * s.plane());
+    for (std::size_t b = 0; b < points.size(); ++b) {
+      double sum = 0;
+      const T* ink_of_b = &ink_[b * std::size_t(s.c) * s.plane()];
+      for (std::size_t i = 0; i < s.plane(); ++i) sum += std::max(0.0, double(ink_of_b[i]));
+      for (std::size_t i = 0; i < s.plane(); ++i)
+        density[b * s.plane() + i] = T(std::max(0.0, double(ink_of_b[i])) / sum);
+    }
+    target_density_ = uploaded(exec, density);
+  }
+  distances_ = Buffer<double>(exec, std::size_t(s.n));
   reports_ = Buffer<SinkhornReport>(exec, std::size_t(s.n));
   terms_ = Buffer<double>(exec, std::size_t(s.n) * kSwarmTerms);
   sample_losses_ = Buffer<T>(exec, std::size_t(s.n));
@@ -63,32 +76,51 @@ void SwarmObjective<T>::bind(const Exec& exec, const ObjectiveInputs<T>& inputs)
 }
 
 template <class T>
-void SwarmObjective<T>::begin(const Exec&, const StepIndex&, int) {
+void SwarmObjective<T>::begin(const Exec&, const StepIndex& base, int) {
   if (nodes_.counts.empty()) throw std::logic_error("SwarmObjective: begin() before bind()");
+  base_ = base;
 }
 
+/// Distance of all swarms and x_bar_, in boxes of side 1; of the density in nodes.
 template <class T>
-void SwarmObjective<T>::value(const Exec& exec, int, int, ConstStateView<T> state) {
+void SwarmObjective<T>::measure(const Exec& exec, const T* x, int agents) {
   const Shape s = inputs_.target.shape;
-  const int agents = state.layout->at("x").dims[0];
   const auto coordinates = 2 * std::size_t(agents) * std::size_t(s.n);
   if (points_.size() != coordinates) {
     points_ = Buffer<T>(exec, coordinates), x_bar_ = Buffer<T>(exec, coordinates);
     potentials_ = Buffer<T>(exec, 2 * std::size_t(s.n) * std::size_t(agents + nodes_.stride));
     warm_ = false;
   }
-  if (options_.transport > 0) {
-    for_plane_cells(exec, {1, 1, s.n * agents, 2}, UnitBoxes<T>{state.block(0), points_.data(), {T(s.h), T(s.w)}});
-    const CloudBatch<T> cloud{std::vector<int>(std::size_t(s.n), agents), agents, points_.data(), nullptr};
-    sinkhorn_divergences<T>(exec, options_.sinkhorn, cloud, nodes_, warm_ && options_.warm_start,
-                            {potentials_.data(), x_bar_.data(), nullptr, reports_.data()}, workspace_);
-    warm_ = true;
-  }
+  const SinkhornOptions& o = options_.sinkhorn;
+  if (options_.distance == SwarmDistance::density)
+    return density_losses<T>(
+        exec, options_.assignment, o.metric == CloudMetric::flat ? Domain::mirror : Domain::periodic, x, agents,
+        {target_density_.data(), {s.n, 1, s.h, s.w}}, distances_.data(), x_bar_.data(), workspace_);
+  for_plane_cells(exec, {1, 1, s.n * agents, 2}, UnitBoxes<T>{x, points_.data(), {T(s.h), T(s.w)}});
+  const CloudBatch<T> cloud{std::vector<int>(std::size_t(s.n), agents), agents, points_.data(), nullptr};
+  if (options_.distance == SwarmDistance::energy)
+    return energy_distances<T>(exec, o.metric, o.length, cloud, nodes_, distances_.data(), x_bar_.data(), workspace_);
+  if (options_.distance == SwarmDistance::sliced)
+    return sliced_distances<T>(exec, options_.directions,
+                               {base_.seed, RandomPurpose::loss_samples, std::uint32_t(base_.iteration)}, cloud, nodes_,
+                               distances_.data(), x_bar_.data(), workspace_);
+  sinkhorn_divergences<T>(exec, o, cloud, nodes_, warm_ && options_.warm_start,
+                          {potentials_.data(), x_bar_.data(), nullptr, reports_.data()}, workspace_);
+  warm_ = true;
+}
+
+template <class T>
+void SwarmObjective<T>::value(const Exec& exec, int, int, ConstStateView<T> state) {
+  const Shape s = inputs_.target.shape;
+  if (options_.transport > 0) measure(exec, state.block(0), state.layout->at("x").dims[0]);
   double* squares = workspace_.get<double>(exec, "objective.squares", std::size_t(s.n));
   sample_sums(exec, {s.n, 1, s.h, s.w}, lattice_error(state), squares, workspace_);
-  for_samples(exec, s.n,
-              SwarmSample<T>{options_.transport > 0 ? reports_.data() : nullptr, squares, terms_.data(),
-                             sample_losses_.data(), s.plane(), options_.transport, options_.require_convergence});
+  const bool solved = options_.distance == SwarmDistance::sinkhorn, measured = options_.transport > 0;
+  for_samples(
+      exec, s.n,
+      SwarmSample<T>{measured && solved ? reports_.data() : nullptr, measured && !solved ? distances_.data() : nullptr,
+                     squares, terms_.data(), sample_losses_.data(), s.plane(), options_.transport,
+                     options_.require_convergence, options_.squared_lattice});
 }
 
 template <class T>
@@ -96,12 +128,16 @@ void SwarmObjective<T>::adjoint(const Exec& exec, int, int, ConstStateView<T> st
   const Shape s = inputs_.target.shape;
   const int agents = state.layout->at("x").dims[0];
   const double transport = inputs_.weight * options_.transport;
+  const bool in_nodes = options_.distance == SwarmDistance::density;
   if (transport > 0)
     for_plane_cells(exec, {1, 1, s.n * agents, 2},
-                    UnitBoxesAdjoint<T>{x_bar_.data(), state_bar.block(0), {T(transport / s.h), T(transport / s.w)}});
-  for_plane_cells(exec, {s.n, 1, s.h, s.w},
-                  LatticePull<T>{lattice_error(state), state_bar.block(lattice_block(*state.layout)), terms_.data(),
-                                 inputs_.weight * (1 - options_.transport) / double(s.plane())});
+                    UnitBoxesAdjoint<T>{x_bar_.data(),
+                                        state_bar.block(0),
+                                        {T(transport / (in_nodes ? 1 : s.h)), T(transport / (in_nodes ? 1 : s.w))}});
+  for_plane_cells(
+      exec, {s.n, 1, s.h, s.w},
+      LatticePull<T>{lattice_error(state), state_bar.block(lattice_block(*state.layout)), terms_.data(),
+                     inputs_.weight * (1 - options_.transport) / double(s.plane()), options_.squared_lattice});
 }
 
 template <class T>
@@ -121,11 +157,17 @@ template class SwarmObjective<double>;
 Schema swarm_objective_schema() {
   const SwarmObjectiveOptions d;
   const double infinity = std::numeric_limits<double>::infinity();
-  return Schema(
-             "swarm",
-             "Swarms: Sinkhorn divergence between the agents and the ink of a picture, and the distance of the first "
-             "channel of the lattice from it, both of the last state")
-      .number("transport", d.transport, {0, 1}, "share of the Sinkhorn divergence; the rest is the lattice")
+  return Schema("swarm",
+                "Swarms: the distance between the agents and the ink of a picture, and that of the first channel of "
+                "the lattice "
+                "from it, both of the last state")
+      .number("transport", d.transport, {0, 1}, "share of the distance of the agents; the rest is the lattice")
+      .choice(
+          "distance", "sinkhorn", {"sinkhorn", "energy", "sliced", "density"},
+          "Sinkhorn divergence, energy distance, sliced Wasserstein distance, or mean squared difference of densities")
+      .integer("directions", d.directions, {1, 65536}, "projections of the sliced distance")
+      .choice("assignment", "tsc", {"tsc", "cic"}, "how an agent spreads over nodes for the difference of densities")
+      .choice("lattice", "rmse", {"rmse", "mse"}, "distance of the lattice: root of the mean square, or mean square")
       .choice("metric", "torus", {"flat", "torus", "chordal"},
               "distance between points in a box of side 1; torus and chordal are periodic")
       .number("epsilon", d.sinkhorn.epsilon, {0, infinity, true, true}, "entropic blur, squared")
@@ -147,6 +189,14 @@ Schema swarm_objective_schema() {
 SwarmObjectiveOptions swarm_objective_options(const Config& c) {
   SwarmObjectiveOptions o;
   o.transport = c.get<double>("transport");
+  const auto distance = c.get<std::string>("distance");
+  o.distance = distance == "energy"    ? SwarmDistance::energy
+               : distance == "sliced"  ? SwarmDistance::sliced
+               : distance == "density" ? SwarmDistance::density
+                                       : SwarmDistance::sinkhorn;
+  o.directions = c.get<int>("directions");
+  o.assignment = c.get<std::string>("assignment") == "cic" ? Assignment::cic : Assignment::tsc;
+  o.squared_lattice = c.get<std::string>("lattice") == "mse";
   const auto metric = c.get<std::string>("metric");
   o.sinkhorn.metric = metric == "flat"    ? CloudMetric::flat
                       : metric == "torus" ? CloudMetric::torus

@@ -1,4 +1,5 @@
 #pragma once
+#include "core/assignment_cell.hpp"
 #include "core/config.hpp"
 #include "core/schema.hpp"
 #include "train/objective.hpp"
@@ -6,8 +7,15 @@
 
 namespace mg::train {
 
+/// What measures the agents against the ink.
+enum class SwarmDistance { sinkhorn, energy, sliced, density };
+
 struct SwarmObjectiveOptions {
-  double transport = 0.5;  ///< alpha: share of the Sinkhorn divergence; the rest is the lattice
+  double transport = 0.5;  ///< alpha: share of the distance of the agents; the rest is the lattice
+  SwarmDistance distance = SwarmDistance::sinkhorn;
+  int directions = 64;                      ///< of sliced
+  Assignment assignment = Assignment::tsc;  ///< of density
+  bool squared_lattice = false;             ///< mean square instead of its root
   SinkhornOptions sinkhorn;
   /// The potentials of the last iteration start the next solve. They are in no checkpoint: a resumed run then equals an
   /// uninterrupted one to the threshold only.
@@ -17,9 +25,11 @@ struct SwarmObjectiveOptions {
 };
 
 /// How far a swarm is from a picture: the state is {"x" [N,2], ..., "lattice" [C,h,w]}, the target (batch, 1, h, w) >= 0.
-///   loss = alpha S(agents, target) + (1 - alpha) sqrt(mean (lattice_0 - target)^2 + 1e-12)
-/// S is the Sinkhorn divergence of the agents, of equal weights, and the nodes, weighted by the target; coordinates are
-/// divided by h and w, so that the box has sides 1. Only the last state counts. The potentials are held in the gradient.
+///   loss = alpha D(agents, target) + (1 - alpha) sqrt(mean (lattice_0 - target)^2 + 1e-12)
+/// or without the root. D is the Sinkhorn divergence, the energy distance or the sliced distance of the agents, of equal
+/// weights, and the nodes, weighted by the target, where coordinates are divided by h and w, so that the box has sides 1;
+/// or the mean squared difference of the agents' density and the target, both of sum 1, on a torus unless the metric is
+/// flat. Only the last state counts. The potentials are held in the gradient.
 /// The term "marginal_error" is that of the plans between the clouds, averaged over the samples.
 template <class T>
 class SwarmObjective final : public Objective<T> {
@@ -41,18 +51,22 @@ class SwarmObjective final : public Objective<T> {
 
  private:
   LatticeError<T> lattice_error(ConstStateView<T> state) const;
+  void measure(const Exec& exec, const T* x, int agents);
 
   SwarmObjectiveOptions options_;
   ObjectiveInputs<T> inputs_;
   std::vector<T> ink_;   // of the targets bound, in host memory
   CloudBatch<T> nodes_;  // those with ink
   Buffer<T> node_points_, node_weights_;
+  Buffer<T> target_density_;  // (batch, 1, h, w) of sum 1
   Buffer<T> points_, x_bar_;  // [batch][N][2] in boxes of side 1
   Buffer<T> potentials_;
   Buffer<SinkhornReport> reports_;  // [batch]
   Buffer<double> terms_;            // [batch][kSwarmTerms]
   Buffer<T> sample_losses_;         // [batch]
+  Buffer<double> distances_;        // [batch] of what has no report
   Workspace workspace_;
+  StepIndex base_;
   bool warm_ = false;
 };
 

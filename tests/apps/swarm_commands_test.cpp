@@ -40,6 +40,7 @@ TEST(SwarmCommands, EvalJudgesStartAndEnd) {
     EXPECT_NEAR(report.at(when).at("loss").get<double>(),
                 0.9 * report.at(when).at("transport").get<double>() + 0.1 * report.at(when).at("lattice").get<double>(),
                 1e-6);
+    EXPECT_GT(report.at(when).at("assignment").get<double>(), 0);
   }
   EXPECT_NE(report.at("start"), report.at("end"));
 }
