@@ -51,6 +51,44 @@ TEST(PdeConfigs, EveryOneRunsThreeSteps) {
   EXPECT_GE(count, 20);
 }
 
+TEST(RollTimes, SaysInWhichStepBetweenFramesAValueTurnedBad) {
+  GlobalOptions options;
+  options.sets = {"start.size=[16,16]", "model.solver.dt=40", "model.solver.stability=off"};  // far too long
+  const Config config = load_root_config(MG_SOURCE_DIR "/configs/pde/gray_scott.json", options);
+  const auto system = registries<float>().systems.create(config.at("model"));
+  const auto start = configured_start<float>(config.at("start"), *system, 1, 0);
+  std::vector<float> params(system->param_layout().size());
+  system->initialise(1, params);
+  const auto problem = [&](const std::vector<double>& times) {
+    const auto report = roll_times<float>({}, *system, start.grid, params, start.conditions, start.state, times, 1, 0,
+                                          [](int, double, const std::vector<float>&) {});
+    EXPECT_EQ(report.frames, 1);
+    return report.problem;
+  };
+  const std::string found = problem({0, 4000});
+  EXPECT_EQ(found.rfind("at time ", 0), 0U) << found;
+  EXPECT_LT(std::stod(found.substr(8)), 4000) << found;
+  EXPECT_NE(found.find("channel"), std::string::npos) << found;
+  EXPECT_EQ(problem({0, 8000}), found);  // however far away the next frame is
+}
+
+TEST(PdeConfigs, ObstaclesOfAStartNeedAModelThatKnowsThem) {
+  GlobalOptions options;
+  options.sets = {"start.size=[8,8]", R"(start.obstacles=[{"radius":2}])"};
+  const std::string file = MG_SOURCE_DIR "/configs/pde/gray_scott.json";
+  const auto conditions = [&] {
+    const Config config = load_root_config(file, options);
+    const auto system = registries<float>().systems.create(config.at("model"));
+    return configured_start<float>(config.at("start"), *system, 1, 0).conditions;
+  };
+  EXPECT_THROW(conditions(), ConfigError);
+  options.sets.emplace_back("model.obstacles=no_flux");
+  const auto solid = conditions();
+  ASSERT_EQ(solid.size(), 64U);
+  EXPECT_EQ(std::count(solid.begin(), solid.end(), 1.0F), 12);
+  EXPECT_EQ(solid[3 * 8 + 3], 1.0F);
+}
+
 /// Three iterations on twelve short steps of small data.
 void train_three_steps(const std::filesystem::path& file, const Config& whole) {
   GlobalOptions options;

@@ -109,6 +109,18 @@ TEST(Start, ArraysFromFiles) {
   }
 }
 
+TEST(Start, ObstaclesAreDiscsAndRectangles) {
+  const auto solid = make_obstacles(start(R"({"type": "layers", "size": [6, 8], "obstacles": [
+      {"shape": "rectangle", "centre": [0.5, 0.25], "sides": [2, 4]}, {"centre": [0, 1], "radius": 1}]})"));
+  ASSERT_EQ(solid.size(), 48u);
+  for (int i = 0; i < 6; ++i)
+    for (int j = 0; j < 8; ++j) {
+      const bool inside = ((i == 2 || i == 3) && j < 4) || (i == 0 && j == 7);
+      EXPECT_EQ(solid[std::size_t(i * 8 + j)], inside ? 1 : 0) << i << " " << j;
+    }
+  EXPECT_TRUE(make_obstacles(start(layered(""))).empty());
+}
+
 TEST(Start, MistakesNameTheirPlace) {
   EXPECT_NE(test::config_error([] {
               make_start_state(start(layered(R"({"type": "constant", "channels": [2], "value": 1})")), 2, 0, 0);
