@@ -41,7 +41,7 @@ template <class T>
 std::unique_ptr<train::Loss<T>> training_loss(const Config& experiment, int observed) {
   const auto model = image_model(experiment.at("model"), observed);
   const auto options = train::objective_options(experiment.at("objective"), model);
-  return std::make_unique<train::FeatureLoss<T>>(train::make_loss<T>(options.loss, options.loss_compat), observed,
+  return std::make_unique<train::FeatureLoss<T>>(train::make_loss<T>(options.loss, options.loss_options), observed,
                                                  options.grad_loss ? std::optional(model.perception) : std::nullopt,
                                                  options.grad_weight);
 }

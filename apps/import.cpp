@@ -10,6 +10,7 @@
 #include "core/log.hpp"
 #include "core/suggest.hpp"
 #include "core/validate.hpp"
+#include "nca/eqx_variant.hpp"
 #include "pde/eqx_rda.hpp"
 #include "train/model_file.hpp"
 
@@ -42,23 +43,27 @@ std::vector<std::string> split(const std::string& text) {
   return words;
 }
 
-/// The configuration of the model: what the file says, then what the user says.
-json model_json(const ImportedNca& nca, const ImportOptions& options) {
-  const bool distill = nca.format == "distill";
-  const auto kernels = options.kernels.empty() ? nca.kernels : split(options.kernels);
+/// The kernels that the user names, or `known`; they must give `blocks` blocks of features.
+std::vector<std::string> kernels_of(const ImportOptions& options, const std::vector<std::string>& known, int blocks) {
+  const auto kernels = options.kernels.empty() ? known : split(options.kernels);
   if (kernels.empty())
     throw Error(ExitCode::usage, options.file +
                                      ": such a file does not say which kernels the model perceives through; " +
-                                     "give --kernels, as in --kernels ID,GRAD,LAP (" + std::to_string(nca.blocks()) +
+                                     "give --kernels, as in --kernels ID,GRAD,LAP (" + std::to_string(blocks) +
                                      " blocks of features: ID, DIFF, AV and LAP have one, GRAD has two)");
-  int blocks = 0;
-  for (const auto& kernel : kernels) blocks += kernel == "GRAD" ? 2 : 1;
-  if (blocks != nca.blocks())
-    throw Error(ExitCode::usage, "--kernels " + join(kernels, ",") + " give " + std::to_string(blocks) +
-                                     " blocks of features, the file has " + std::to_string(nca.blocks()));
+  int given = 0;
+  for (const auto& kernel : kernels) given += kernel == "GRAD" ? 2 : 1;
+  if (given != blocks)
+    throw Error(ExitCode::usage, "--kernels " + join(kernels, ",") + " give " + std::to_string(given) +
+                                     " blocks of features, the file has " + std::to_string(blocks));
+  return kernels;
+}
+
+/// The configuration of the model: what the file says, then what the user says.
+json model_json(const ImportedNca& nca, const ImportOptions& options) {
   json model{{"type", nca.gated ? "gnca" : "nca"},
              {"channels", nca.channels},
-             {"kernels", kernels},
+             {"kernels", kernels_of(options, nca.kernels, nca.blocks())},
              {"hidden", nca.hidden},
              {"hidden_bias", nca.params.contains("hidden.bias")},
              {"output_bias", nca.params.contains("output.bias")},
@@ -66,10 +71,18 @@ json model_json(const ImportedNca& nca, const ImportOptions& options) {
              {"kernel_scale", nca.scale},
              {"smoothing", nca.smoothing},
              {"dx", nca.dx}};
-  if (distill) model.update({{"padding", "ZEROS"}, {"fire_mask", "cell"}, {"alive", json::object()}});
+  if (nca.format == "distill") model.update({{"padding", "ZEROS"}, {"fire_mask", "cell"}, {"alive", json::object()}});
   if (!options.padding.empty()) model["padding"] = options.padding;
   if (!options.activation.empty()) model["activation"] = options.activation;
   return model;
+}
+
+Foreign foreign_variant(nca::ImportedVariant variant, const ImportOptions& options) {
+  json& model = variant.model;
+  model["kernels"] = kernels_of(options, {}, variant.blocks);
+  if (!options.padding.empty()) model["padding"] = options.padding;
+  if (!options.activation.empty()) model["activation"] = options.activation;
+  return {"eqx", std::move(model), std::move(variant.params)};
 }
 
 Foreign foreign_nca(const ImportedNca& nca, const ImportOptions& options) {
@@ -90,6 +103,7 @@ Foreign read_foreign(const ImportOptions& options) {
   const auto first = bytes.find_first_not_of(" \t\r\n");
   if (first != std::string::npos && bytes[first] == '[') return foreign_nca(parse_distill_nca(bytes, file), options);
   const EqxFile eqx = parse_eqx(bytes, file);
+  if (nca::is_eqx_variant(eqx)) return foreign_variant(nca::import_eqx_variant(eqx, file), options);
   if (!pde::is_eqx_pde(eqx)) return foreign_nca(import_eqx_nca(eqx, file), options);
   if (!options.kernels.empty() || !options.padding.empty() || !options.activation.empty())
     throw Error(ExitCode::usage, file +

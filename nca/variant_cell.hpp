@@ -1,4 +1,5 @@
 #pragma once
+#include "core/reduce.hpp"
 #include "core/stencil_cell.hpp"
 #include "nca/nca_cell.hpp"
 #include "nca/variant_spec.hpp"

@@ -60,8 +60,8 @@ ImageObjective<T>::ImageObjective(const ImageModel& model, ImageObjectiveOptions
                                                     " entries, expected " + std::to_string(model_.observed));
   std::optional<PerceptionSpec> perception;
   if (o.grad_loss) perception = model_.perception;
-  loss_ =
-      std::make_unique<FeatureLoss<T>>(make_loss<T>(o.loss, o.loss_compat), model_.observed, perception, o.grad_weight);
+  loss_ = std::make_unique<FeatureLoss<T>>(make_loss<T>(o.loss, o.loss_options), model_.observed, perception,
+                                           o.grad_weight);
 }
 
 template <class T>

@@ -25,7 +25,7 @@ struct ImageObjectiveOptions {
   enum class At { last, mean, random };
   enum class BoundaryOn { reference, post_boundary, pre_boundary };
   std::string loss = "euclidean";
-  bool loss_compat = false;  ///< see make_loss
+  LossOptions loss_options = {};  ///< see make_loss
   bool grad_loss = true;     ///< compare features, not channels
   double grad_weight = 0.1;
   At at = At::last;
@@ -86,9 +86,9 @@ class ImageObjective final : public Objective<T> {
   Buffer<T> mask_;           // (batch, observed, 1, 1), empty without a mask
 };
 
-/// The losses that a configuration can name, and whether one asks for the form of the reference (make_loss).
+/// The losses that a configuration can name, and what one says besides its name (make_loss).
 Variants loss_variants();
-bool compat_loss(const Config& loss);
+LossOptions loss_options_of(const Config& loss);
 
 /// The config key "objective".
 Schema objective_schema();

@@ -17,12 +17,26 @@ Variants loss_variants() {
            .choice("square", "modulus", {"modulus", "complex_square"},
                    "complex_square: modulus of the mean of the squared complex differences, as the reference "
                    "implementation has it")},
+      {"sliced_wasserstein",
+       Schema("sliced_wasserstein",
+              "How far the distributions of patches are apart, wherever the patches are: a texture loss that needs no "
+              "weights. Mean squared difference of sorted projections on random directions. Host only.")
+           .integer("projections", 64, {1, 4096}, "random directions")
+           .integer("patch", 5, {1, 31}, "side of a patch")
+           .integer("levels", 1, {1, 8}, "sizes: each level halves the picture by averaging 2 x 2 cells")},
   };
 }
 
-bool compat_loss(const Config& loss) {
-  return (loss.type() == "cosine" && loss.get<std::string>("norm") == "global_norm") ||
-         (loss.type() == "spectral_full" && loss.get<std::string>("square") == "complex_square");
+LossOptions loss_options_of(const Config& loss) {
+  LossOptions options;
+  if (loss.type() == "sliced_wasserstein") {
+    options.projections = loss.get<int>("projections");
+    options.patch = loss.get<int>("patch");
+    options.levels = loss.get<int>("levels");
+  }
+  options.compat = (loss.type() == "cosine" && loss.get<std::string>("norm") == "global_norm") ||
+                   (loss.type() == "spectral_full" && loss.get<std::string>("square") == "complex_square");
+  return options;
 }
 
 Schema objective_schema() {
@@ -53,7 +67,7 @@ ImageObjectiveOptions objective_options(const Config& config, const ImageModel& 
   ImageObjectiveOptions o;
   const Config loss = config.at("loss");
   o.loss = loss.type();
-  o.loss_compat = compat_loss(loss);
+  o.loss_options = loss_options_of(loss);
   o.grad_loss = config.get<bool>("grad_loss");
   o.grad_weight = config.get<double>("grad_weight");
   const auto at = config.get<std::string>("at");

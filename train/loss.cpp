@@ -6,6 +6,7 @@
 #include "core/fft.hpp"
 #include "train/loss_cell.hpp"
 #include "train/plane_ops_host.hpp"
+#include "train/sliced_loss.hpp"
 
 namespace mg::train {
 namespace {
@@ -175,18 +176,20 @@ class SpectralFullLoss final : public SpectralBase<T> {
 }  // namespace
 
 template <class T>
-std::unique_ptr<Loss<T>> make_loss(const std::string& name, bool compat) {
+std::unique_ptr<Loss<T>> make_loss(const std::string& name, const LossOptions& options) {
   if (name == "l1") return std::make_unique<DifferenceLoss<T>>(Difference::l1);
   if (name == "l2") return std::make_unique<DifferenceLoss<T>>(Difference::l2);
   if (name == "euclidean") return std::make_unique<DifferenceLoss<T>>(Difference::euclidean);
-  if (name == "cosine") return std::make_unique<CosineLoss<T>>(compat);
+  if (name == "cosine") return std::make_unique<CosineLoss<T>>(options.compat);
   if (name == "spectral") return std::make_unique<SpectralLoss<T>>();
-  if (name == "spectral_full") return std::make_unique<SpectralFullLoss<T>>(compat);
+  if (name == "spectral_full") return std::make_unique<SpectralFullLoss<T>>(options.compat);
+  if (name == "sliced_wasserstein")
+    return std::make_unique<SlicedLoss<T>>(options.projections, options.patch, options.levels);
   throw std::invalid_argument("make_loss: unknown loss '" + name +
-                              "'; known: l1, l2, euclidean, cosine, spectral, spectral_full");
+                              "'; known: l1, l2, euclidean, cosine, spectral, spectral_full, sliced_wasserstein");
 }
 
-template std::unique_ptr<Loss<float>> make_loss(const std::string&, bool);
-template std::unique_ptr<Loss<double>> make_loss(const std::string&, bool);
+template std::unique_ptr<Loss<float>> make_loss(const std::string&, const LossOptions&);
+template std::unique_ptr<Loss<double>> make_loss(const std::string&, const LossOptions&);
 
 }  // namespace mg::train

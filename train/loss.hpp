@@ -26,6 +26,13 @@ class Loss {
                        View<T> x_bar, Workspace& workspace) const = 0;
 };
 
+/// What a loss may be told besides its name.
+struct LossOptions {
+  LossOptions(bool reference_form = false) : compat(reference_form) {}
+  bool compat;  ///< the form of the reference where the two differ (cosine, spectral_full)
+  int projections = 64, patch = 5, levels = 1;  ///< of sliced_wasserstein
+};
+
 /// Whether the loss of that name (see make_loss) transforms its fields: on the host that needs core/fft.hpp's library.
 inline bool needs_fft(std::string_view loss) { return loss.starts_with("spectral"); }
 
@@ -38,11 +45,11 @@ inline bool needs_fft(std::string_view loss) { return loss.starts_with("spectral
 ///   spectral       mean (|X| - |Y|)^2, X = rfft2(x)   derivative 0 where X = 0
 ///   spectral_full  mean |X - Y|^2
 ///                  compat: |mean (X - Y)^2|, the complex square; derivative 0 where that mean is 0
+///   sliced_wasserstein  see train/sliced_loss.hpp; takes no mask
 /// The mean of a spectral loss runs over the half plane (h, w / 2 + 1), unweighted; its mask must be (n, c, 1, 1).
-/// @param compat  the form of the reference implementation where the two differ (cosine, spectral_full)
 /// @throws std::invalid_argument for an unknown name
 /// @source the reference implementation
 template <class T>
-std::unique_ptr<Loss<T>> make_loss(const std::string& name, bool compat = false);
+std::unique_ptr<Loss<T>> make_loss(const std::string& name, const LossOptions& options = {});
 
 }  // namespace mg::train

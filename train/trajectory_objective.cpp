@@ -34,9 +34,9 @@ TrajectoryObjective<T>::TrajectoryObjective(const TrajectoryModel& model, Trajec
   require(
       options_.random_samples == 0 || options_.loss == "euclidean" || options_.loss == "l1" || options_.loss == "l2",
       "random samples have no meaning for the loss " + options_.loss);
-  require(!(options_.loss == "cosine" && options_.loss_compat),
+  require(!(options_.loss == "cosine" && options_.loss_options.compat),
           "the cosine with lengths over all times cannot be seen save by save");
-  const auto base = [&] { return make_loss<T>(options_.loss, options_.loss_compat); };
+  const auto base = [&] { return make_loss<T>(options_.loss, options_.loss_options); };
   loss_ = std::make_unique<FeatureLoss<T>>(base(), model_.observed, std::nullopt);
   if (options_.grad_weight != 0)
     derivatives_ = std::make_unique<FeatureLoss<T>>(base(), model_.observed, derivatives_of(model_), 1.0);

@@ -20,11 +20,11 @@ TrajectoryObjectiveOptions trajectory_objective_options(const Config& config) {
   TrajectoryObjectiveOptions o;
   const Config loss = config.at("loss");
   o.loss = loss.type();
-  o.loss_compat = compat_loss(loss);
+  o.loss_options = loss_options_of(loss);
   o.random_samples = config.get<int>("random_samples");
   if (o.random_samples > 0 && o.loss != "euclidean" && o.loss != "l1" && o.loss != "l2")
     config.fail("random_samples", "has no meaning for the loss \"" + o.loss + "\"");
-  if (o.loss == "cosine" && o.loss_compat)
+  if (o.loss == "cosine" && o.loss_options.compat)
     config.fail("loss", "the cosine with lengths over all samples is not defined save by save; use norm per_sample");
   o.grad_weight = config.get<double>("grad_weight");
   o.all_times = config.get<std::string>("times") == "all";

@@ -26,7 +26,7 @@ TEST(ImageObjectiveConfig, DefaultsAreThoseOfTheReference) {
   EXPECT_EQ(o.state_reg_end, 0);
   EXPECT_EQ(o.at, Options::At::last);
   EXPECT_EQ(o.boundary_on, Options::BoundaryOn::reference);
-  EXPECT_FALSE(o.loss_compat);
+  EXPECT_FALSE(o.loss_options.compat);
   EXPECT_NE(make_objective<float>(test::configure(objective_schema(), "{}"), kModel), nullptr);
 }
 
@@ -36,7 +36,7 @@ TEST(ImageObjectiveConfig, ReadsEveryKey) {
       "state_reg": 0.5, "state_reg_channels": [0, 4], "state_reg_range": [-1, 1], "boundary_reg": 0,
       "boundary_reg_on": "post_boundary", "time_channel_mask": [[1, 0, 1, 1], [0, 0, 0, 0]]})");
   EXPECT_EQ(o.loss, "spectral_full");
-  EXPECT_TRUE(o.loss_compat);
+  EXPECT_TRUE(o.loss_options.compat);
   EXPECT_FALSE(o.grad_loss);
   EXPECT_EQ(o.at, Options::At::random);
   EXPECT_EQ(o.window, 5);
@@ -44,8 +44,8 @@ TEST(ImageObjectiveConfig, ReadsEveryKey) {
   EXPECT_EQ(o.state_reg_low, -1);
   EXPECT_EQ(o.boundary_on, Options::BoundaryOn::post_boundary);
   EXPECT_EQ(o.time_channel_mask.size(), 2u);
-  EXPECT_FALSE(options(R"({"loss": "cosine"})").loss_compat);
-  EXPECT_TRUE(options(R"({"loss": {"type": "cosine", "norm": "global_norm"}})").loss_compat);
+  EXPECT_FALSE(options(R"({"loss": "cosine"})").loss_options.compat);
+  EXPECT_TRUE(options(R"({"loss": {"type": "cosine", "norm": "global_norm"}})").loss_options.compat);
 }
 
 void expect_refused(const std::string& text, const std::string& says, const ImageModel& model = kModel) {

@@ -112,7 +112,7 @@ TEST(PdeLossGolden, LossOfTheTrainerWithItsDerivatives) {
     const auto& p = g.params();
     TrajectoryObjectiveOptions o;
     o.loss = our_name(p.at("LOSS_FUNC").get<std::string>());
-    o.loss_compat = o.loss == "spectral_full";
+    o.loss_options = o.loss == "spectral_full";
     o.grad_weight = p.at("GRAD_LOSS").get<bool>() ? 0.1 : 0;
     o.all_times = p.at("LOSS_TRAJECTORY_FULL").get<bool>();
     o.sampling = p.at("LOSS_SAMPLING").get<int>();
@@ -153,7 +153,7 @@ TEST(TrajectoryObjective, LooksAtTheSavesAsked) {
   EXPECT_EQ(seen(true, 1, 2), (std::vector<int>{2, 4}));
   EXPECT_EQ(seen(false, 0, 2), (std::vector<int>{5}));
   TrajectoryObjectiveOptions o;
-  o.loss = "cosine", o.loss_compat = true;
+  o.loss = "cosine", o.loss_options = true;
   EXPECT_THROW(TrajectoryObjective<double>({1}, o), std::invalid_argument);
   o = {.loss = "spectral", .random_samples = 4};
   EXPECT_THROW(TrajectoryObjective<double>({1}, o), std::invalid_argument);
