@@ -14,6 +14,9 @@ void add_doctor(Command& program, GlobalOptions& options);
 void add_import(Command& program, GlobalOptions& options);
 void add_list(Command& program, GlobalOptions& options);
 void add_simulate(Command& program, GlobalOptions& options);
+void add_submit(Command& program, GlobalOptions& options);
+void add_runs(Command& program, GlobalOptions& options);
+void add_sweep(Command& program, GlobalOptions& options);
 void add_train(Command& program, GlobalOptions& options);
 void add_version(Command& program, GlobalOptions& options);
 

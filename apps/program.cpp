@@ -122,6 +122,9 @@ int parse_and_run(const std::vector<std::string>& arguments) {
   add_global_options(app, options);
   Command program(app, action);
   add_train(program, options);
+  add_submit(program, options);
+  add_sweep(program, options);
+  add_runs(program, options);
   add_run(program, options);
   add_simulate(program, options);
   add_eval(program, options);

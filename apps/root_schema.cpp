@@ -4,6 +4,7 @@
 
 #include "apps/data.hpp"
 #include "apps/registries.hpp"
+#include "apps/sweep_points.hpp"
 #include "core/start.hpp"
 #include "core/times.hpp"
 #include "core/validate.hpp"
@@ -42,6 +43,8 @@ Schema make_root_schema() {
                "image", "what training minimises")
       .default_type("image")
       .variant("optimiser", train::optimiser_variants(), "nadam", "how parameters follow the gradient")
+      .variant("sweep", sweep_variants(), std::nullopt, "points of \"morphogen sweep\": overrides of other keys")
+      .nullable()
       .object("train", train::train_schema(), "the training loop")
       .object("checkpoint", train::checkpoint_schema(), "what a run keeps to go on from");
   return schema;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <initializer_list>
 
 namespace mg::apps {
@@ -10,8 +11,10 @@ namespace {
 
 volatile std::sig_atomic_t requested = 0;
 
+bool scheduled = false;  // by Slurm, who warns twice: by the signal asked for and by SIGTERM
+
 void on_signal(int number) {
-  if (requested != 0) ::_exit(128 + number);
+  if (requested != 0 && (number == SIGINT || !scheduled)) ::_exit(128 + number);
   requested = number;
 }
 
@@ -19,6 +22,7 @@ void on_signal(int number) {
 
 void watch_signals() {
   requested = 0;
+  scheduled = std::getenv("SLURM_JOB_ID") != nullptr;
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;

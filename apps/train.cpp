@@ -15,6 +15,7 @@
 #include "apps/root_schema.hpp"
 #include "apps/series_media.hpp"
 #include "apps/signals.hpp"
+#include "apps/sweep_points.hpp"
 #include "apps/term_media.hpp"
 #include "core/cpu.hpp"
 #include "core/error.hpp"
@@ -36,6 +37,7 @@ struct TrainArguments {
   std::string config, run_dir, resume = "auto";
   std::vector<std::string> allow_change;
   bool overwrite = false;
+  std::optional<std::int64_t> sweep_index;
   LaunchOptions launch;
 };
 
@@ -88,7 +90,7 @@ json provenance(const GlobalOptions& options, const Exec& exec, std::uint64_t se
 /// what it keeps, and how it fits into memory: the bits are the same under every plan.
 json fingerprint(const Config& root) {
   json all = root.json();
-  for (const char* key : {"name", "config_version", "checkpoint", "start", "times"}) all.erase(key);
+  for (const char* key : {"name", "config_version", "checkpoint", "start", "times", "sweep"}) all.erase(key);
   for (const char* key : {"iterations", "max_seconds", "memory", "memory_budget", "memory_slots"})
     all["train"].erase(key);
   return all;
@@ -257,6 +259,16 @@ int train_as(const Config& root, const TrainArguments& a, const GlobalOptions& o
   return run_session(e, root, options, place, run, comm, std::move(session));
 }
 
+/// The overrides and the folder of one point.
+void take_point(TrainArguments& a, GlobalOptions& options) {
+  const Config root = load_root_config(a.config, options);
+  if (!root.has("sweep")) root.fail("sweep", "--sweep-index needs a sweep");
+  if (a.run_dir.empty()) throw Error(ExitCode::usage, "--sweep-index needs --run-dir");
+  for (auto& assignment : sweep_point(root.at("sweep"), *a.sweep_index)) options.sets.push_back(std::move(assignment));
+  options.sets.emplace_back("sweep=null");
+  a.run_dir = (fs::path(a.run_dir) / point_name(*a.sweep_index)).string();
+}
+
 }  // namespace
 
 void add_train(Command& program, GlobalOptions& options) {
@@ -275,8 +287,13 @@ void add_train(Command& program, GlobalOptions& options) {
               "--allow-change optimiser.lr; repeatable")
       .type("PATH");
   command.flag("--overwrite", a->overwrite, "Replace the run in --run-dir");
+  command
+      .option("--sweep-index", a->sweep_index,
+              "Train this point of the \"sweep\" of the configuration, in DIR/0000, DIR/0001, ... of --run-dir")
+      .type("K");
   add_launch_options(command, a->launch);
   command.action([&, a] {
+    if (a->sweep_index) take_point(*a, options);
     const Config root = load_root_config(a->config, options);
     return run_ranks(a->launch, options, a->run_dir, [&](Communicator& comm) {
       return root.get<std::string>("precision") == "f64" ? train_as<double>(root, *a, options, comm)
