@@ -98,7 +98,8 @@ class SlurmTest(unittest.TestCase):
         self.wait_steps("killed", 100)
         ranks = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and self.is_rank(p, "killed")]
         self.assertEqual(len(ranks), 2, self.output("killed"))
-        os.kill(max(ranks), signal.SIGKILL)
+        second = [p for p in ranks if b"SLURM_PROCID=1\0" in Path(f"/proc/{p}/environ").read_bytes()]
+        os.kill(second[0], signal.SIGKILL)
         self.wait_state(job, "PENDING")
         self.assertEqual(self.status("killed")["exit_code"], 9, self.output("killed"))
         before = self.steps("killed")
