@@ -83,18 +83,18 @@ void ShardedAugmenter<T>::add_group(const Exec& exec, const Part& part) {
   to.start = Buffer<T>(exec, from.state_layout.size() * std::size_t(part.count));
   to.conditions = Buffer<T>(exec, from.condition_layout.size() * std::size_t(part.count));
   to.target = Buffer<T>(exec, from.target.size() / std::size_t(from.count) * std::size_t(part.count));
-  copy_samples(exec, from.condition_layout, from.conditions.data(), from.count, part.first, to.conditions.data(),
-               part.count, 0, part.count);
   copy_part(exec, part, to);
   groups_.push_back(std::move(to));
 }
 
-/// Start, target and times as the inner augmenter has them now.
+/// Start, conditions, target and times as the inner augmenter has them now.
 template <class T>
 void ShardedAugmenter<T>::copy_part(const Exec& exec, const Part& part, SampleGroup<T>& to) {
   const auto& from = inner_->groups()[part.group];
   to.t0 = from.t0;
   to.save_times = from.save_times;
+  copy_samples(exec, from.condition_layout, from.conditions.data(), from.count, part.first, to.conditions.data(),
+               part.count, 0, part.count);
   copy_samples(exec, from.state_layout, from.start.data(), from.count, part.first, to.start.data(), part.count, 0,
                part.count);
   const std::size_t sample =
