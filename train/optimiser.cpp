@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
 #include <stdexcept>
 
 #include "train/grouped_optimiser.hpp"
@@ -11,6 +12,17 @@
 namespace mg::train {
 
 namespace host {
+/// f(element, factor of its tensor)
+template <class T, class F>
+void for_tensors(const UpdateArrays<T>& a, const F& f) {
+  for (std::size_t t = 0; t < a.tensors; ++t) {
+    const T factor = T(a.factors[t]);
+    const long long begin = (long long)(a.offsets[t]), end = (long long)(a.offsets[t + 1]);
+#pragma omp parallel for simd schedule(static) if (end - begin > 16384)
+    for (long long i = begin; i < end; ++i) f(std::size_t(i), factor);
+  }
+}
+
 template <class T>
 void update(const OptimiserSettings& s, const UpdateArrays<T>& a, Workspace& workspace) {
   if (s.needs_norms())
@@ -19,12 +31,12 @@ void update(const OptimiserSettings& s, const UpdateArrays<T>& a, Workspace& wor
   prepare(s, a);
   if (!a.scalars->apply) return;
   const UpdateElement<T> element(s, *a.scalars);
-  for (std::size_t t = 0; t < a.tensors; ++t) {
-    const T factor = T(a.factors[t]);
-    const long long begin = (long long)(a.offsets[t]), end = (long long)(a.offsets[t + 1]);
-#pragma omp parallel for simd schedule(static) if (end - begin > 16384)
-    for (long long i = begin; i < end; ++i) update_element(s, element, a, std::size_t(i), factor);
-  }
+  for_tensors(a, [&](std::size_t i, T factor) { update_element(s, element, a, i, factor); });
+  if (!s.two_passes()) return;
+  mg::host::reduce_segments<Add, 3>(a.tensors, a.largest, TensorSumsAt<T>{a.theta, a.gradient, a.offsets},
+                                    StoreTensorSums{a.sums}, workspace);
+  prepare_trust(a);
+  for_tensors(a, [&](std::size_t i, T factor) { trust_element(a, i, factor); });
 }
 
 /// mean += (gradient - mean) / n, the running mean of n gradients; after the last one it replaces the gradient.
@@ -75,6 +87,7 @@ class FusedOptimiser final : public Optimiser<T> {
     const auto zeros = [&](bool present) { return uploaded(exec, std::vector<T>(present ? size_ : 0)); };
     m_.buffer = zeros(settings.has_moments());
     v_.buffer = zeros(settings.has_second_moments());
+    if (settings.rule == UpdateRule::adagrad) v_.buffer.upload(std::vector<T>(size_, T(settings.accumulator)));
     mean_.buffer = zeros(accumulate > 1);
   }
 
@@ -187,16 +200,24 @@ Schema rule_schema(const std::string& name, const std::string& doc) {
   schema.variant("lr", schedule_variants(), nlohmann::json(1e-3), "learning rate: a number or a schedule")
       .number_form("constant", "value");
   const NumberRange decay{0, 1, false, true};
-  if (name == "sgd") {
+  if (name == "noisy_sgd")
+    schema.number("eta", 0.01, {0, 1e6, false, false}, "variance of the noise on the first gradient")
+        .number("gamma", 0.55, {0, 100, false, false}, "the variance of gradient k = 1, 2, ... is eta / k^gamma")
+        .integer("seed", 0, {0, std::numeric_limits<std::int64_t>::max()}, "key of the noise");
+  if (name == "adagrad") {
+    schema.number("accumulator", 0.1, {0, 1e30, false, false}, "first value of the sum of squares")
+        .number("eps", 1e-7, {0, 1, false, false}, "added under the root of the sum of squares");
+  } else if (name.ends_with("sgd")) {
     schema.number("momentum", 0.0, decay, "share of the previous step kept, 0 = none")
         .boolean("nesterov", false, "look ahead along the momentum");
   } else {
     schema.number("b1", 0.9, decay, "decay of the first moment")
         .number("b2", 0.999, decay, "decay of the second moment")
-        .number("eps", 1e-8, {0, 1, false, false}, "added to the root of the second moment")
+        .number("eps", name == "lamb" ? 1e-6 : 1e-8, {0, 1, false, false}, "added to the root of the second moment")
         .number("eps_root", 0.0, {0, 1, false, false}, "added under the root");
-    if (name.ends_with('w'))
-      schema.number("weight_decay", 1e-4, {0, 1, false, false}, "pulls parameters to 0, times lr");
+    if (name.ends_with('w') || name == "lamb")
+      schema.number("weight_decay", name == "lamb" ? 0.0 : 1e-4, {0, 1, false, false},
+                    "pulls parameters to 0, times lr");
   }
   return schema
       .list("transforms", element::variant(transform_variants()), nlohmann::json::array(),
@@ -207,9 +228,21 @@ Schema rule_schema(const std::string& name, const std::string& doc) {
 OptimiserSettings make_settings(const Config& config) {
   OptimiserSettings s;
   const std::string type = config.type();
-  s.rule = type == "sgd" ? UpdateRule::sgd : type.starts_with("nadam") ? UpdateRule::nadam : UpdateRule::adam;
+  s.rule = type.ends_with("sgd")       ? UpdateRule::sgd
+           : type == "adagrad"         ? UpdateRule::adagrad
+           : type == "lamb"            ? UpdateRule::lamb
+           : type.starts_with("nadam") ? UpdateRule::nadam
+                                       : UpdateRule::adam;
   s.lr = make_schedule(config.at("lr"));
-  if (s.rule == UpdateRule::sgd) {
+  if (type == "noisy_sgd") {
+    s.noise_eta = config.get<double>("eta");
+    s.noise_gamma = config.get<double>("gamma");
+    s.noise_seed = std::uint64_t(config.get<std::int64_t>("seed"));
+  }
+  if (s.rule == UpdateRule::adagrad) {
+    s.accumulator = config.get<double>("accumulator");
+    s.eps = config.get<double>("eps");
+  } else if (s.rule == UpdateRule::sgd) {
     s.momentum = config.get<double>("momentum");
     s.nesterov = config.get<bool>("nesterov");
     if (s.nesterov && s.momentum == 0) config.fail("nesterov", "needs a momentum");
@@ -218,7 +251,7 @@ OptimiserSettings make_settings(const Config& config) {
     s.b2 = config.get<double>("b2");
     s.eps = config.get<double>("eps");
     s.eps_root = config.get<double>("eps_root");
-    if (type.ends_with('w')) s.weight_decay = config.get<double>("weight_decay");
+    if (config.json().contains("weight_decay")) s.weight_decay = config.get<double>("weight_decay");
   }
   for (const Config& t : config.list("transforms")) {
     const auto add = [&](TransformKind kind, const char* key) {
@@ -244,6 +277,9 @@ Variants rule_variants() {
            {"adamw", "Adam with decoupled weight decay"},
            {"nadam", "Adam with Nesterov momentum"},
            {"nadamw", "Adam with Nesterov momentum and decoupled weight decay"},
+           {"lamb", "Adam whose step of every tensor is as long as the tensor, times lr"},
+           {"adagrad", "Gradients divided by the root of the sum of their squares"},
+           {"noisy_sgd", "Gradient descent with noise on the gradient that fades"},
            {"sgd", "Gradient descent, with momentum if asked"}})
     all.emplace_back(name, rule_schema(name, doc));
   return all;

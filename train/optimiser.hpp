@@ -34,7 +34,7 @@ class Optimiser {
   virtual void restore(const SavedState& state) = 0;
 };
 
-/// The rules a configuration can name: adam, adamw, nadam, nadamw, sgd. Each has "lr" (a schedule or a number) and
+/// The rules a configuration can name: adam, adamw, nadam, nadamw, lamb, adagrad, noisy_sgd, sgd. Each has "lr" (a schedule or a number) and
 /// "transforms", a list applied to the gradient from left to right:
 ///   param_block_norm   g max(|theta|, min) per tensor
 ///   tensor_normalise   g / (|g| + epsilon) per tensor

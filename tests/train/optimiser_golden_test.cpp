@@ -42,6 +42,9 @@ std::map<std::string, std::string> chains() {
       {"blocknorm_adam", rule("adam", kDecay, norm)},
       {"blocknorm_adamw", rule("adamw", kDecay, norm)},
       {"blocknorm_sgd", rule("sgd", "1e-1", norm)},
+      {"lamb", rule("lamb", "1e-2")},
+      {"adagrad", rule("adagrad", "1e-1")},
+      {"blocknorm_lamb", rule("lamb", kDecay, norm)},
       {"block_rms_clip_sgd", rule("sgd", "1e-2", R"({"type": "clip_block_rms"})")},
       {"multi_steps_nadam", rule("nadam", "1e-2", "", R"(, "accumulate": 3)")},
       {"if_finite_nadam", rule("nadam", "1e-2", finite)},
@@ -50,8 +53,7 @@ std::map<std::string, std::string> chains() {
 }
 /// Chains of rules that no configuration can ask for.
 const std::set<std::string> kOtherRules = {
-    "lamb",        "blocknorm_lamb",      "adagrad",           "nonnegative_blocknorm_nadam", "nadam_nonnegative",
-    "masked_pair", "adaptive_clip_nadam", "adaptive_clip_sgd",
+    "nonnegative_blocknorm_nadam", "nadam_nonnegative", "masked_pair", "adaptive_clip_nadam", "adaptive_clip_sgd",
 };
 
 /// Runs one chain; the parameters after each step, tensors one after another, NaN as 1e30.

@@ -97,6 +97,33 @@ TEST(Optimiser, MomentumAndNesterov) {
   }
 }
 
+TEST(Optimiser, NoiseOnTheGradientFadesAndFollowsItsSeed) {
+  const Layout layout = Layout().add("theta", {4000});
+  const auto deviation = [&](int seed, int updates, std::vector<double>* first = nullptr) {
+    Descent<double> run(
+        Backend::host,
+        R"({"type": "noisy_sgd", "lr": 1, "eta": 0.04, "gamma": 1, "seed": )" + std::to_string(seed) + "}", layout,
+        std::vector<double>(4000));
+    std::vector<double> before;
+    for (int k = 0; k < updates; ++k) {
+      before = run.params.to_vector();
+      run.step(std::vector<double>(4000));
+    }
+    const auto after = run.params.to_vector();
+    if (first) *first = after;
+    double squares = 0;
+    for (std::size_t i = 0; i < after.size(); ++i) squares += (after[i] - before[i]) * (after[i] - before[i]);
+    return std::sqrt(squares / 4000);
+  };
+  std::vector<double> a, b, c;
+  EXPECT_NEAR(deviation(1, 1, &a), 0.2, 0.01);  // sqrt(eta / k^gamma)
+  EXPECT_NEAR(deviation(1, 4), 0.1, 0.005);
+  deviation(1, 1, &b);
+  deviation(2, 1, &c);
+  EXPECT_EQ(a, b);
+  EXPECT_NE(a, c);
+}
+
 TEST(Optimiser, RatesScaleAndFollowTheUpdates) {
   Descent<double> run(Backend::host,
                       R"({"type": "sgd", "lr": {"type": "linear", "initial": 1, "last": 0, "steps": 4}})", one(), {0});
@@ -170,6 +197,9 @@ const char* const kChains[] = {
     R"({"type": "adamw", "lr": {"type": "warmup", "steps": 2, "then": 0.01}, "transforms": ["tensor_normalise", "clip_global_norm"], "accumulate": 2})",
     R"({"type": "sgd", "lr": 0.1, "momentum": 0.9, "transforms": ["clip_block_rms"]})",
     R"({"type": "sgd"})",
+    R"({"type": "lamb", "lr": 0.01, "weight_decay": 0.01, "transforms": ["apply_if_finite"]})",
+    R"({"type": "adagrad", "lr": 0.05})",
+    R"({"type": "noisy_sgd", "lr": 0.1, "momentum": 0.5, "seed": 7})",
     R"({"type": "adam", "lr": {"type": "exponential", "initial": 0.01, "steps": 5, "float32": true}})",
 };
 
