@@ -26,7 +26,7 @@ struct ImageObjectiveOptions {
   enum class BoundaryOn { reference, post_boundary, pre_boundary };
   std::string loss = "euclidean";
   LossOptions loss_options = {};  ///< see make_loss
-  bool grad_loss = true;     ///< compare features, not channels
+  bool grad_loss = true;          ///< compare features, not channels
   double grad_weight = 0.1;
   At at = At::last;
   int window = 1;                              ///< last states that `at` = mean, random look at

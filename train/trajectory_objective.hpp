@@ -20,7 +20,7 @@ struct TrajectoryModel {
 
 struct TrajectoryObjectiveOptions {
   std::string loss = "euclidean";  ///< of make_loss
-  LossOptions loss_options = {};        ///< see make_loss
+  LossOptions loss_options = {};   ///< see make_loss
   int random_samples = 0;          ///< > 0: only so many random (channel, cell) count, new ones every iteration
   double grad_weight = 0.1;        ///< weight of the loss of the derivatives; 0 = none
   bool all_times = true;           ///< false: the last save only
