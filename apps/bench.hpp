@@ -40,9 +40,11 @@ void bench_limits(const BenchOptions& options);
 void bench_nca(const BenchOptions& options);
 
 /// Gray-Scott in single precision: fixed steps forwards, and the gradient of the solve with respect to initial state and
-/// parameters, all states stored or 24 of them. Small lattices stay in the caches, their limit is the FMA peak; the limit
-/// of 4096 x 4096 is a copy of the state, 16 bytes per cell and step. pde_rda_train_64x64x4_c4: the same for a learned
-/// equation with every term, a batch of 4.
+/// parameters, all states stored or 24 of them; _stored: forwards, all states kept. Small lattices stay in the caches,
+/// their limit is the FMA peak; the limit of 4096 x 4096 is a copy of the state, 16 bytes per cell and step, _blocked takes
+/// several steps in one sweep. tsit5 counts accepted steps and searches for them in the same time. kvaerno3: implicit steps
+/// of Cahn and Hilliard's equation, no limit known. pde_rda_train_64x64x4_c4: a learned equation with every term, a batch
+/// of 4.
 void bench_pde(const BenchOptions& options);
 
 /// Agents in single precision: rule-based and neural swarms forwards, value and gradient of short rollouts judged by the

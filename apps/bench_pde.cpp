@@ -13,15 +13,19 @@
 namespace mg::apps {
 namespace {
 
-enum class Work { forward, gradient, checkpointed };
+/// stored: forwards, and all states kept. adaptive: the same with a search for the steps before it.
+enum class Work { forward, blocked, stored, gradient, checkpointed, adaptive, adaptive_gradient };
+
+constexpr const char* kGrayScott = R"("type": "gray_scott")";
 
 struct Case {
   const char* name;
   const char* solver;
   int side, steps;
   Work work;
-  const char* model = R"("type": "gray_scott")";
+  const char* model = kGrayScott;
   int batch = 1;
+  const char* settings = R"("dt": 0.2)";  ///< of the solver
 };
 
 /// Every term; small parameters, so that the solve stays smooth.
@@ -51,12 +55,16 @@ class LastState final : public train::Objective<float> {
   Buffer<float> loss_;
 };
 
+constexpr double kStiffStep = 50;  ///< of Cahn and Hilliard's equation, where explicit steps end below 0.1
+constexpr const char* kMixture = R"("type": "cahn_hilliard")";
+constexpr const char* kTolerant = R"("dt": 0.2, "adaptive": {"rtol": 1e-4, "atol": 1e-6})";
+
 std::unique_ptr<System<float>> build(const Case& c) {
   Registry<System<float>> registry;
   pde::register_systems(registry);
   const Schema schema = Schema("bench", "").variant("model", registry.variants(), std::nullopt, "model");
   const std::string text =
-      std::string(R"({"model": {)") + c.model + R"(, "solver": {"type": ")" + c.solver + R"(", "dt": 0.2}}})";
+      std::string(R"({"model": {)") + c.model + R"(, "solver": {"type": ")" + c.solver + R"(", )" + c.settings + "}}}";
   return registry.create(validate_config(schema, parse_config(text, "bench")).at("model"));
 }
 
@@ -87,27 +95,36 @@ void run(const BenchOptions& options, const Case& c) {
   machine(peak, copy);
   const Exec& exec = options.exec;
   const auto system = build(c);
+  const bool implicit = std::string(c.solver) == "kvaerno3";
   const Layout layout = system->state_layout({c.side, c.side});
   std::vector<float> host_params(system->param_layout().size());
   system->initialise(1, host_params);
   Buffer<float> params(exec, host_params.size()), start(exec, layout.size() * std::size_t(c.batch));
   params.upload(host_params);
-  start.upload(spots(c.side, start.size()));
+  std::vector<float> x0 = spots(c.side, start.size());
+  if (implicit) std::fill(x0.begin() + c.side * c.side, x0.end(), 0.0F);  // the slope that the solver keeps
+  start.upload(x0);
   StepIndex index;
   index.h = 0.2;
+  if (implicit) index.h = kStiffStep;
+  double steps = c.steps;  // accepted ones of an adaptive solver
   BenchLine line;
   line.name = c.name;
-  if (c.work == Work::forward) {
+  if (c.work == Work::forward || c.work == Work::blocked) {
     Workspace workspace;
-    Buffer<float> a(exec, start.size()), b(exec, start.size());
+    Buffer<float> end(exec, start.size());
+    std::vector<StepIndex> indices(std::size_t(c.steps), index);
+    for (int k = 0; k < c.steps; ++k) indices[std::size_t(k)].step = k, indices[std::size_t(k)].t = k * index.h;
+    const std::size_t group = c.work == Work::blocked ? indices.size() : 1;
+    Buffer<float> other(exec, start.size());
     time_work(
         options,
         [&] {
           const float* from = start.data();
-          for (int k = 0; k < c.steps; ++k) {
-            index.step = k, index.t = k * index.h;
-            float* to = (k % 2 ? a : b).data();
-            system->step(exec, index, params.data(), {}, {from, &layout, c.batch}, {to, &layout, c.batch}, workspace);
+          for (std::size_t k = 0; k < indices.size(); k += group) {
+            float* to = (from == end.data() ? other : end).data();
+            system->steps(exec, std::span(indices).subspan(k, group), params.data(), {}, {from, &layout, c.batch},
+                          {to, &layout, c.batch}, workspace);
             from = to;
           }
         },
@@ -118,42 +135,64 @@ void run(const BenchOptions& options, const Case& c) {
     params_bar.zero();
     train::Rollout<float> rollout(exec, *system, layout, c.batch);
     const std::size_t bytes = start.size() * sizeof(float);
-    const auto plan = c.work == Work::gradient ? train::plan_rollout(c.steps, bytes, 0, "store_all")
-                                               : train::plan_rollout(c.steps, bytes, 24 * bytes, "revolve");
+    const bool adaptive = c.work == Work::adaptive || c.work == Work::adaptive_gradient;
+    const bool backward = c.work != Work::stored && c.work != Work::adaptive;
+    const auto plan = c.work == Work::checkpointed ? train::plan_rollout(c.steps, bytes, 24 * bytes, "revolve")
+                                                   : train::plan_rollout(c.steps, bytes, 0, "store_all");
+    const ConstStateView<float> x{start.data(), &layout, c.batch};
     time_work(
         options,
         [&] {
-          rollout.forward(params.data(), {}, {start.data(), &layout, c.batch}, index, plan, &objective);
-          rollout.backward(params.data(), {}, objective, params_bar.data(), {start_bar.data(), &layout, c.batch});
+          if (adaptive) {
+            const double end[] = {double(c.steps)};
+            const TimeGrid grid = rollout.time_grid(params.data(), {}, x, index, end);
+            steps = double(grid.steps.size());
+            rollout.forward(params.data(), {}, x, index, grid,
+                            train::plan_rollout(int(grid.steps.size()), bytes, 0, "store_all"), &objective);
+          } else {
+            rollout.forward(params.data(), {}, x, index, plan, &objective);
+          }
+          if (backward)
+            rollout.backward(params.data(), {}, objective, params_bar.data(), {start_bar.data(), &layout, c.batch});
         },
         line);
   }
   machine(peak, copy);
   line.unit = "cell-steps/s";
-  line.rate = double(c.side) * c.side * c.batch * c.steps / line.seconds;
+  line.rate = double(c.side) * c.side * c.batch * steps / line.seconds;
   // One evaluation has 9 + 9 additions and multiplications for the Laplacians and about 16 for the reaction; its adjoint
   // as many. Large lattices are bound by memory: two floats in and two out for each cell and step.
-  const int evaluations = std::string(c.solver) == "heun" ? 2 : 1;
+  const int evaluations = std::string(c.solver) == "heun" ? 2 : std::string(c.solver) == "tsit5" ? 6 : 1;
   const auto* equation = dynamic_cast<const pde::PdeSystem<float>*>(system.get());
   const double known = equation != nullptr ? equation->rhs().flop_per_cell() : 0;
   const double flop = system->type() != "gray_scott" && known > 0 ? known : 34;
+  const bool gradient = c.work == Work::gradient || c.work == Work::checkpointed || c.work == Work::adaptive_gradient;
   if (c.side >= 2048)
     line.limit = copy / 16;
-  else
-    line.limit = peak / (flop * evaluations * (c.work == Work::forward ? 1 : 3));
+  else if (!implicit)  // the number of products is not known before
+    line.limit = peak / (flop * evaluations * (gradient ? 3 : 1));
   options.report(line);
 }
 
 }  // namespace
 
 void bench_pde(const BenchOptions& options) {
-  for (const Case& c : {Case{"pde_gray_scott_heun_256x256", "heun", 256, 200, Work::forward},
-                        Case{"pde_gray_scott_heun_64x64", "heun", 64, 200, Work::forward},
-                        Case{"pde_gray_scott_heun_256x256_gradient", "heun", 256, 200, Work::gradient},
-                        Case{"pde_gray_scott_heun_256x256_checkpointed", "heun", 256, 200, Work::checkpointed},
-                        Case{"pde_gray_scott_heun_64x64_gradient", "heun", 64, 200, Work::gradient},
-                        Case{"pde_gray_scott_euler_4096x4096", "euler", 4096, 8, Work::forward},
-                        Case{"pde_rda_train_64x64x4_c4", "heun", 64, 200, Work::gradient, kRda, 4}})
+  for (const Case& c :
+       {Case{"pde_gray_scott_heun_256x256", "heun", 256, 200, Work::forward},
+        Case{"pde_gray_scott_heun_64x64", "heun", 64, 200, Work::forward},
+        Case{"pde_gray_scott_heun_256x256_gradient", "heun", 256, 200, Work::gradient},
+        Case{"pde_gray_scott_heun_256x256_checkpointed", "heun", 256, 200, Work::checkpointed},
+        Case{"pde_gray_scott_heun_64x64_gradient", "heun", 64, 200, Work::gradient},
+        Case{"pde_gray_scott_heun_256x256_stored", "heun", 256, 200, Work::stored},
+        Case{"pde_gray_scott_tsit5_64x64", "tsit5", 64, 200, Work::adaptive, kGrayScott, 1, kTolerant},
+        Case{"pde_gray_scott_tsit5_64x64_gradient", "tsit5", 64, 200, Work::adaptive_gradient, kGrayScott, 1,
+             kTolerant},
+        Case{"pde_kvaerno3_cahn_hilliard_256x256", "kvaerno3", 256, 2, Work::stored, kMixture, 1, R"("dt": 50)"},
+        Case{"pde_kvaerno3_cahn_hilliard_256x256_gradient", "kvaerno3", 256, 2, Work::gradient, kMixture, 1,
+             R"("dt": 50)"},
+        Case{"pde_gray_scott_euler_4096x4096", "euler", 4096, 8, Work::forward},
+        Case{"pde_gray_scott_euler_4096x4096_blocked", "euler", 4096, 8, Work::blocked},
+        Case{"pde_rda_train_64x64x4_c4", "heun", 64, 200, Work::gradient, kRda, 4}})
     if (options.wants(c.name)) run(options, c);
 }
 

@@ -54,16 +54,20 @@ class Roller {
   TimeGrid plan(const StepIndex& index, std::span<const double> saves) {
     return system_.time_grid(exec_, index, params_.data(), conditions(), now(), saves, workspace_);
   }
-  /// One step; theta of the saves inside it.
-  void step(const StepIndex& index, const std::vector<double>& thetas) {
+  /// One step for each index; theta of the saves inside the last one.
+  void advance(std::span<const StepIndex> indices, const std::vector<double>& thetas) {
+    if (!thetas.empty() && indices.size() > 1) {
+      advance(indices.first(indices.size() - 1), {});
+      indices = indices.last(1);
+    }
     while (tapped_.size() < thetas.size()) tapped_.emplace_back(exec_, layout_.size());
     std::vector<Tap<T>> taps;
     for (std::size_t k = 0; k < thetas.size(); ++k) taps.push_back({thetas[k], {tapped_[k].data(), &layout_, 1}});
     const StateView<T> next{states_[1 - current_].data(), &layout_, 1};
     if (taps.empty())
-      system_.step(exec_, index, params_.data(), conditions(), now(), next, workspace_);
+      system_.steps(exec_, indices, params_.data(), conditions(), now(), next, workspace_);
     else
-      system_.step_tapped(exec_, index, params_.data(), conditions(), now(), next, taps, workspace_);
+      system_.step_tapped(exec_, indices[0], params_.data(), conditions(), now(), next, taps, workspace_);
     current_ = 1 - current_;
   }
   /// Keeps where it stands, for locate(): the state before step `next_step`.
@@ -81,7 +85,7 @@ class Roller {
     for (std::size_t k = marked_step_; k <= last; ++k) {
       const TimeStep& one = plan.steps[k];
       index.step = int(k), index.t = one.t, index.h = one.h, index.stages = one.stages;
-      step(index, {});
+      advance({&index, 1}, {});
       if (const auto bad = first_bad_cell(frame(), block()); !bad.empty())
         return "at time " + time_text(one.t + one.h) + " " + bad;
     }
@@ -167,30 +171,40 @@ TrajectoryReport roll_times(const Exec& exec, const System<T>& system, Grid grid
   const TimeGrid plan = reachable(roller, index, later, unreachable);
   std::size_t save = 0;
   roller.mark(0);
-  for (std::size_t k = 0; k < plan.steps.size(); ++k) {
-    const TimeStep& step = plan.steps[k];
-    index.step = int(k);
-    index.t = step.t;
-    index.h = step.h;
-    index.stages = step.stages;
+  std::size_t most = 1;  // steps between two questions to `stop`
+  std::vector<StepIndex> indices;
+  for (std::size_t k = 0; k < plan.steps.size();) {
+    indices.clear();
     std::vector<double> thetas;
     std::size_t last = save;
-    for (; last < plan.saves.size() && plan.saves[last].step <= int(k); ++last)
-      if (!plan.saves[last].exact) thetas.push_back(plan.saves[last].theta);
-    roller.step(index, thetas);
-    report.shortest = report.steps == 0 ? step.h : std::min(report.shortest, step.h);
-    report.longest = std::max(report.longest, step.h);
-    ++report.steps;
+    while (last == save && indices.size() < most && k < plan.steps.size()) {
+      const TimeStep& step = plan.steps[k];
+      index.step = int(k);
+      index.t = step.t;
+      index.h = step.h;
+      index.stages = step.stages;
+      indices.push_back(index);
+      for (; last < plan.saves.size() && plan.saves[last].step <= int(k); ++last)
+        if (!plan.saves[last].exact) thetas.push_back(plan.saves[last].theta);
+      report.shortest = k == 0 ? step.h : std::min(report.shortest, step.h);
+      report.longest = std::max(report.longest, step.h);
+      ++k;
+    }
+    const auto began = Clock::now();
+    roller.advance(indices, thetas);
+    const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+    most = seconds < 0.1 * double(indices.size()) ? 8 : 1;
+    report.steps += std::int64_t(indices.size());
     std::size_t tap = 0;
     const std::size_t before = save;
     for (; save < last; ++save)
       if (!emit(plan.saves[save].exact ? roller.frame() : roller.tapped(tap++))) {
-        if (const auto first = roller.locate(plan, index, k); !first.empty()) report.problem = first;
+        if (const auto first = roller.locate(plan, index, k - 1); !first.empty()) report.problem = first;
         return finish();
       }
-    if (last > before) roller.mark(k + 1);
+    if (last > before) roller.mark(k);
     if (stop && stop()) {
-      report.problem = "stopped at time " + time_text(step.t + step.h);
+      report.problem = "stopped at time " + time_text(index.t + index.h);
       return finish();
     }
   }

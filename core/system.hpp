@@ -33,6 +33,19 @@ struct Tap {
   StateView<T> value;
 };
 
+/// Calls step(index, from, to) for all `indices`, from `state` to `next` by way of one more state in the workspace.
+template <class T, class Step>
+void chain_steps(const Exec& exec, std::span<const StepIndex> indices, ConstStateView<T> state, StateView<T> next,
+                 Workspace& workspace, const Step& step) {
+  T* const between = indices.size() > 1 ? workspace.get<T>(exec, "system.steps", state.size()) : nullptr;
+  ConstStateView<T> from = state;
+  for (std::size_t k = 0; k < indices.size(); ++k) {
+    const StateView<T> to{(indices.size() - k) % 2 == 1 ? next.data : between, next.layout, next.batch};
+    step(indices[k], from, to);
+    from = {to.data, to.layout, to.batch};
+  }
+}
+
 /// A differentiable dynamical system: x' = step(x; parameters, conditions, index) with a hand-derived adjoint.
 /// T is float or double. All arrays live where `exec` runs. Implementations are stateless between calls: scratch
 /// memory comes from the Workspace, which the caller keeps.
@@ -56,6 +69,17 @@ class System {
   /// next = step(state). `next` is overwritten and must not alias `state`.
   virtual void step(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
                     ConstStateView<T> state, StateView<T> next, Workspace& workspace) const = 0;
+
+  /// At least one step, one for each index: the bits of step() one after another. `next` is the last state; the others
+  /// are not kept.
+  virtual void steps(const Exec& exec, std::span<const StepIndex> indices, const T* params,
+                     ConstStateView<T> conditions, ConstStateView<T> state, StateView<T> next,
+                     Workspace& workspace) const {
+    chain_steps<T>(exec, indices, state, next, workspace,
+                   [&](const StepIndex& index, ConstStateView<T> from, StateView<T> to) {
+                     step(exec, index, params, conditions, from, to, workspace);
+                   });
+  }
 
   /// Adjoint of step at the same arguments: state_bar = (d next / d state)^T next_bar is overwritten,
   /// params_bar += (d next / d params)^T next_bar. No aliases.

@@ -1,41 +1,14 @@
 #include "pde/combination.hpp"
 
-#include <algorithm>
+#include "pde/sweep.hpp"
 
 namespace mg::pde {
 
 namespace host {
 
-/// Cells [begin, begin + n) of one sum, array after array: loops that are vector code.
-template <class T>
-void write_block(const Combination<T>& sum, const T* r, std::size_t begin, std::size_t n, T* block) {
-  if (sum.base != nullptr)
-    std::copy_n(sum.base + begin, n, block);
-  else
-    std::fill_n(block, n, T(0));
-  for (int k = 0; k < sum.terms; ++k) {
-    const T weight = sum.weight[k];
-    const T* const term = sum.term[k] + begin;
-    for (std::size_t i = 0; i < n; ++i) block[i] += weight * term[i];
-  }
-  if (r != nullptr)
-    for (std::size_t i = 0; i < n; ++i) block[i] += sum.r_weight * r[begin + i];
-  std::copy_n(block, n, sum.out + begin);
-}
-
 template <class T>
 void write_combinations(const Combinations<T>& sums, const T* r, std::size_t size) {
-  constexpr std::size_t kBlock = 1024;
-  const long long blocks = (long long)((size + kBlock - 1) / kBlock);
-  for (int k = 0; k < sums.count; ++k) {
-    const Combination<T> sum = sums.sum[k];
-#pragma omp parallel for schedule(static) if (size > 16384)
-    for (long long b = 0; b < blocks; ++b) {
-      T block[kBlock];
-      const std::size_t begin = std::size_t(b) * kBlock;
-      write_block(sum, r, begin, std::min(kBlock, size - begin), block);
-    }
-  }
+  sweep::host::add_up(sums, r, size);
 }
 
 }  // namespace host

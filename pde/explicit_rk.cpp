@@ -28,6 +28,23 @@ int stages_for(const Tableau& tableau, std::span<const Tap<T>> taps) {
   return tableau.stages_of_next();
 }
 
+/// Adds the passes of a step from `state` to `next`.
+/// @param all_slopes  keep slopes that nothing in the step reads
+template <class T>
+void add_stages(PassList<T>& list, const StepCall<T>& call, const T* state, T* next, T* const* arguments,
+                T* const* slopes, bool all_slopes) {
+  const int last = call.tableau.stages_of_next() - 1;
+  const T* argument = state;
+  for (int i = 0; i <= last; ++i) {
+    T* const out = i == last ? next : arguments[i];
+    const double* const weights = i == last ? call.tableau.b : call.tableau.a[i + 1];
+    RhsPass<T>& pass = list.add(call.stage_time(i), argument);
+    if (all_slopes || call.needed_later(i, last)) pass.slope = slopes[i];
+    pass.sums = Combinations<T>(call.sum_of_slopes(out, state, weights, i, slopes));
+    argument = out;
+  }
+}
+
 template <class T>
 void write_tap(const StepCall<T>& call, const Tap<T>& tap, const T* state, const T* next, T* const* slopes) {
   const Exec& exec = call.at.exec;
@@ -146,20 +163,49 @@ void ExplicitRk<T>::step(const Rhs<T>& rhs, const Exec& exec, const StepIndex& i
   const StepCall<T> call(tableau_, exec, index, params, conditions, state, workspace);
   const int last = tableau_.stages_of_next() - 1, all = tableau_.stages;
   const bool dense = inside(taps);
-  T* const memory = workspace.get<T>(exec, "rk.forward", std::size_t(all + 2) * call.size);
-  T* slopes[Tableau::kMost];
-  for (int i = 0; i < all; ++i) slopes[i] = memory + std::size_t(i + 2) * call.size;
-  const T* argument = state.data;
-  for (int i = 0; i <= last; ++i) {
-    T* const out = i == last ? next.data : memory + std::size_t(i % 2) * call.size;
-    const double* const weights = i == last ? tableau_.b : tableau_.a[i + 1];
-    T* const slope = dense || call.needed_later(i, last) ? slopes[i] : nullptr;
-    rhs.rhs(call.stage(i), call.view(argument), slope,
-            Combinations<T>(call.sum_of_slopes(out, state.data, weights, i, slopes)));
-    argument = out;
+  T* const memory = workspace.get<T>(exec, "rk.forward", std::size_t(all + last) * call.size);
+  T *slopes[Tableau::kMost], *arguments[Tableau::kMost];
+  for (int i = 0; i < last; ++i) arguments[i] = memory + std::size_t(i) * call.size;
+  for (int i = 0; i < all; ++i) slopes[i] = memory + std::size_t(last + i) * call.size;
+  PassList<T> list;
+  add_stages(list, call, state.data, next.data, arguments, slopes, dense);
+  if (stages_for<T>(tableau_, taps) > last + 1) {
+    list.add(call.stage_time(all - 1), next.data).slope = slopes[all - 1];
   }
-  if (stages_for<T>(tableau_, taps) > last + 1) rhs.rhs(call.stage(all - 1), call.view(next.data), slopes[all - 1], {});
+  rhs.run_passes(call.at, call.shape, list.passes(), {memory, std::size_t(dense ? last : last + all) * call.size});
   for (const Tap<T>& tap : taps) write_tap<T>(call, tap, state.data, next.data, slopes);
+}
+
+template <class T>
+void ExplicitRk<T>::steps(const Rhs<T>& rhs, const Exec& exec, std::span<const StepIndex> indices, const T* params,
+                          ConstStateView<T> conditions, ConstStateView<T> state, StateView<T> next,
+                          Workspace& workspace) const {
+  const StepCall<T> whole(tableau_, exec, indices.front(), params, conditions, state, workspace);
+  const int stages = tableau_.stages_of_next(), arrays = 2 * stages;  // of a step: arguments, slopes, its end
+  const int most = std::min(rhs.steps_at_once(exec, whole.shape, stages), int(indices.size()));
+  if (most <= 1) return Solver<T>::steps(rhs, exec, indices, params, conditions, state, next, workspace);
+  T* const names = workspace.get<T>(exec, "rk.names", std::size_t(arrays * most));
+  T* const between =
+      workspace.get<T>(exec, "rk.between", std::size_t(indices.size()) > std::size_t(most) ? whole.size : 0);
+  // The last sweep ends in `next`, the one before it between, and so on.
+  const std::size_t sweeps = (indices.size() + std::size_t(most) - 1) / std::size_t(most);
+  const T* from = state.data;
+  for (std::size_t k = 0, begin = 0; k < sweeps; ++k) {
+    const std::size_t end = indices.size() * (k + 1) / sweeps;
+    T* const to = (sweeps - k) % 2 == 1 ? next.data : between;
+    PassList<T> list;
+    for (std::size_t i = begin; i < end; ++i) {
+      T* const own = names + (i - begin) * std::size_t(arrays);
+      T *slopes[Tableau::kMost], *arguments[Tableau::kMost];
+      for (int j = 0; j < stages; ++j) slopes[j] = own + j;
+      for (int j = 0; j < stages - 1; ++j) arguments[j] = own + stages + j;
+      T* const last = i + 1 == end ? to : own + arrays - 1;
+      add_stages(list, StepCall<T>(tableau_, indices[i], whole), from, last, arguments, slopes, false);
+      from = last;
+    }
+    rhs.run_passes(whole.at, whole.shape, list.passes(), {names, std::size_t(arrays * most)});
+    begin = end;
+  }
 }
 
 template <class T>

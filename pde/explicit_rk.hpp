@@ -24,6 +24,9 @@ class ExplicitRk final : public Solver<T> {
   void step(const Rhs<T>& rhs, const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
             ConstStateView<T> state, StateView<T> next, std::span<const Tap<T>> taps,
             Workspace& workspace) const override;
+  void steps(const Rhs<T>& rhs, const Exec& exec, std::span<const StepIndex> indices, const T* params,
+             ConstStateView<T> conditions, ConstStateView<T> state, StateView<T> next,
+             Workspace& workspace) const override;
   void step_adjoint(const Rhs<T>& rhs, const Exec& exec, const StepIndex& index, const T* params,
                     ConstStateView<T> conditions, ConstStateView<T> state, ConstStateView<T> next_bar,
                     std::span<const Tap<const T>> tap_bars, StateView<T> state_bar, T* params_bar,

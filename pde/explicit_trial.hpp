@@ -30,9 +30,10 @@ struct StepCall {
   StepCall(const Tableau& scheme, const StepIndex& step, const StepCall& call)
       : tableau(scheme), index(step), at(call.at), shape(call.shape), size(call.size) {}
 
+  double stage_time(int i) const { return tableau.c[i] == 1 ? index.t + index.h : index.t + tableau.c[i] * index.h; }
   RhsContext<T> stage(int i) const {
     RhsContext<T> context = at;
-    context.t = tableau.c[i] == 1 ? index.t + index.h : index.t + tableau.c[i] * index.h;
+    context.t = stage_time(i);
     return context;
   }
   View<const T> view(const T* data) const { return {data, shape}; }

@@ -24,6 +24,10 @@ class PdeSystem final : public System<T> {
                      ConstStateView<T> state, std::span<const double> save_times, Workspace& workspace) const override;
   void step(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
             ConstStateView<T> state, StateView<T> next, Workspace& workspace) const override;
+  void steps(const Exec& exec, std::span<const StepIndex> indices, const T* params, ConstStateView<T> conditions,
+             ConstStateView<T> state, StateView<T> next, Workspace& workspace) const override {
+    solver_->steps(*rhs_, exec, indices, params, conditions, state, next, workspace);
+  }
   void step_adjoint(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
                     ConstStateView<T> state, ConstStateView<T> next_bar, StateView<T> state_bar, T* params_bar,
                     Workspace& workspace) const override;

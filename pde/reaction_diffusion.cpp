@@ -7,6 +7,7 @@
 #include "pde/model_cell.hpp"
 #include "pde/reaction_cell.hpp"
 #include "pde/reaction_run.hpp"
+#include "pde/sweep.hpp"
 
 namespace mg::pde {
 
@@ -145,8 +146,35 @@ static void dispatch(const Exec& exec, int model, Kind kind, const Pass<T>& pass
 }
 }  // namespace reaction
 
+/// Short rows would cost more to set up than they gain.
+template <class T>
+bool ReactionDiffusion<T>::sweeps(const Exec& exec, Shape shape) const {
+  constexpr int kLeastWidth = 128;
+  return exec.backend == Backend::host && fused() && shape.w >= kLeastWidth;
+}
+
+template <class T>
+void ReactionDiffusion<T>::run_passes(const RhsContext<T>& at, Shape shape, std::span<const RhsPass<T>> passes,
+                                      std::span<T> temporary) const {
+  if (!sweeps(at.exec, shape)) return Rhs<T>::run_passes(at, shape, passes, temporary);
+  medium_.require(type(), shape, channels());
+  const StageTaps<T> taps = medium_.taps();
+  const sweep::Setting<T> setting{
+      model_, medium_.spec().padding, taps.corner, taps.edge, taps.centre, at.params, shape, temporary};
+  sweep::host::run<T>(setting, passes, *at.workspace);
+}
+
+template <class T>
+int ReactionDiffusion<T>::steps_at_once(const Exec& exec, Shape shape, int passes) const {
+  return sweeps(exec, shape) ? sweep::host::steps_of_one_sweep<T>(shape, passes) : 1;
+}
+
 template <class T>
 void ReactionDiffusion<T>::rhs(const RhsContext<T>& at, ConstView<T> x, T* slope, const Combinations<T>& sums) const {
+  if (sweeps(at.exec, x.shape)) {
+    const RhsPass<T> pass{.x = x.data, .slope = slope, .sums = sums};
+    return run_passes(at, x.shape, {&pass, 1}, {});
+  }
   auto s = pass(at, x);
   if (!fused()) s.lap = laplacian_of(at, x, false);
   s.out = slope, s.sums = sums;

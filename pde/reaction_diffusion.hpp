@@ -33,6 +33,10 @@ class ReactionDiffusion final : public Rhs<T> {
   void rhs_adjoint(const RhsContext<T>& at, ConstView<T> x, ConstView<T> slope_bar, T* x_bar,
                    const Combinations<T>& sums, T* params_bar) const override;
   void rhs_tangent(const RhsContext<T>& at, ConstView<T> x, ConstView<T> x_dot, T* slope_dot) const override;
+  /// On the host in one sweep where nothing but padding surrounds the lattice.
+  void run_passes(const RhsContext<T>& at, Shape shape, std::span<const RhsPass<T>> passes,
+                  std::span<T> temporary) const override;
+  int steps_at_once(const Exec& exec, Shape shape, int passes) const override;
   LinearPart linear_part() const override;
   double flop_per_cell() const override;
 
@@ -40,6 +44,7 @@ class ReactionDiffusion final : public Rhs<T> {
   reaction::Pass<T> pass(const RhsContext<T>& at, ConstView<T> x) const;
   const T* laplacian_of(const RhsContext<T>& at, ConstView<T> x, bool linear) const;
   const T* laplacian_adjoint_of(const RhsContext<T>& at, ConstView<T> d, T* params_bar) const;
+  bool sweeps(const Exec& exec, Shape shape) const;
   bool fused() const { return medium_.plain() && medium_.spec().scale == 1; }
   int model_;
   std::vector<double> values_;

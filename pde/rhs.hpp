@@ -7,6 +7,7 @@
 #include "core/system.hpp"
 #include "pde/combination.hpp"
 #include "pde/linear_part.hpp"
+#include "pde/rhs_pass.hpp"
 
 namespace mg::pde {
 
@@ -49,6 +50,16 @@ class Rhs {
                            const Combinations<T>& sums, T* params_bar) const = 0;
   /// slope_dot = (dF/dx) x_dot, overwritten: the Jacobian that Newton-Krylov solvers multiply with.
   virtual void rhs_tangent(const RhsContext<T>& at, ConstView<T> x, ConstView<T> x_dot, T* slope_dot) const = 0;
+
+  /// `passes` of an explicit scheme on fields of this shape, in their order: by default one call of rhs() after another.
+  /// Every array is written by one pass at most, and not read before.
+  /// @param at         its t is not used, every pass has its own
+  /// @param temporary  what lies here is not read afterwards; it may stay unwritten
+  virtual void run_passes(const RhsContext<T>& at, Shape shape, std::span<const RhsPass<T>> passes,
+                          std::span<T> temporary) const;
+  /// How many steps of so many passes run_passes() should take at once. Where it is more than 1, no memory stands behind
+  /// temporary arrays: each is one element of `temporary`, and only its address counts.
+  virtual int steps_at_once(const Exec&, Shape, int) const { return 1; }
 
   /// What implicit-explicit and exponential solvers take apart; no terms: nothing. The same for every t and x.
   virtual LinearPart linear_part() const { return {}; }

@@ -26,6 +26,15 @@ class Solver {
   virtual void step(const Rhs<T>& rhs, const Exec& exec, const StepIndex& index, const T* params,
                     ConstStateView<T> conditions, ConstStateView<T> state, StateView<T> next,
                     std::span<const Tap<T>> taps, Workspace& workspace) const = 0;
+  /// See System::steps.
+  virtual void steps(const Rhs<T>& rhs, const Exec& exec, std::span<const StepIndex> indices, const T* params,
+                     ConstStateView<T> conditions, ConstStateView<T> state, StateView<T> next,
+                     Workspace& workspace) const {
+    chain_steps<T>(exec, indices, state, next, workspace,
+                   [&](const StepIndex& index, ConstStateView<T> from, StateView<T> to) {
+                     step(rhs, exec, index, params, conditions, from, to, {}, workspace);
+                   });
+  }
   /// See System::step_tapped_adjoint. The stages are computed anew from `state`.
   virtual void step_adjoint(const Rhs<T>& rhs, const Exec& exec, const StepIndex& index, const T* params,
                             ConstStateView<T> conditions, ConstStateView<T> state, ConstStateView<T> next_bar,
