@@ -1,6 +1,6 @@
+#include "pde/isa_reaction.hpp"
 #include "pde/reaction_cell.hpp"
 #include "pde/reaction_path.hpp"
-#include "pde/reaction_vector.hpp"
 
 // The rows of a reaction-diffusion pass, several cells in one vector. Everything lives in namespace MG_ISA or is a template
 // on its vectors, so that no copy is linked in place of another.

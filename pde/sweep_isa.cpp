@@ -1,5 +1,5 @@
+#include "pde/isa_reaction.hpp"
 #include "pde/reaction_cell.hpp"
-#include "pde/reaction_vector.hpp"
 #include "pde/sweep_line.hpp"
 
 // Rows of reaction-diffusion passes whose Laplacian sees padding only, several cells in one vector.
