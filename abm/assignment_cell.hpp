@@ -12,6 +12,13 @@ using mg::kMostTaps;
 using mg::tap_count;
 using mg::wrapped_node;
 
+/// The nearest index (half to even) as an integer; 0 for a coordinate that is not finite or absurd.
+template <class T>
+MG_HD int nearest_index(T x) {
+  const T base = T(rint(x));
+  return base > T(-1e9) && base < T(1e9) ? int(base) : 0;
+}
+
 /// A coordinate back into the domain, and the sign that the heading gets along that axis.
 template <class T>
 struct WallResult {

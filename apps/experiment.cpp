@@ -80,7 +80,7 @@ void require_consistent(const Config& root) {
     root.fail("augment",
               "the model \"image_classifier\", the augmenter and objective \"classes\" and data of type \"idx\" go "
               "together, and with nothing else");
-  if ((model == "agents") != (augment == "swarm"))
+  if (models_agents(model) != (augment == "swarm"))
     root.fail("augment", "\"" + augment + "\" does not fit the model \"" + model +
                              "\": agents, and only they, train with \"swarm\"");
 }

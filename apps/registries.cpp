@@ -32,6 +32,17 @@ bool has_solver(const std::string& model_type) {
   return false;
 }
 
+bool models_agents(const std::string& model_type) {
+  static const auto known = [] {
+    Registry<System<float>> agents;
+    abm::register_systems(agents);
+    return agents.variants();
+  }();
+  for (const auto& [type, schema] : known)
+    if (type == model_type) return true;
+  return false;
+}
+
 template const Registries<float>& registries<float>();
 template const Registries<double>& registries<double>();
 

@@ -19,4 +19,7 @@ const Registries<T>& registries();
 /// Whether a model of that type has a solver, and with it a time of its own: it needs times, and its frames are fields.
 bool has_solver(const std::string& model_type);
 
+/// Whether a model of that type is one of agents: its state is a swarm, its start are positions.
+bool models_agents(const std::string& model_type);
+
 }  // namespace mg::apps

@@ -7,6 +7,7 @@
 
 #include "apps/bounds.hpp"
 #include "apps/data.hpp"
+#include "apps/registries.hpp"
 #include "apps/simulation.hpp"
 #include "core/gif.hpp"
 #include "core/log.hpp"
@@ -96,9 +97,7 @@ int run_as(const RunSwarmOptions& o, const GlobalOptions& global, const ModelSou
 
 }  // namespace
 
-bool runs_swarm(const ModelSource& source) {
-  return source.model.type() == "agents" || source.model.type() == "physarum";
-}
+bool runs_swarm(const ModelSource& source) { return models_agents(source.model.type()); }
 
 int run_swarm(const RunSwarmOptions& options, const GlobalOptions& global, const ModelSource& source) {
   return source.precision == "f64" ? run_as<double>(options, global, source) : run_as<float>(options, global, source);

@@ -45,6 +45,18 @@ TEST(SwarmCommands, EvalJudgesStartAndEnd) {
   EXPECT_NE(report.at("start"), report.at("end"));
 }
 
+TEST(SwarmCommands, EveryModelOfAgentsRuns) {
+  const test::TemporaryDirectory dir;
+  for (const char* name : {"slime_np", "slime_jax", "physarum"}) {
+    const auto picture = (dir / (name + std::string(".png"))).string();
+    const auto result =
+        run_morphogen({"--backend", "host", "run", MG_SOURCE_DIR "/configs/abm/" + std::string(name) + ".json", "-o",
+                       picture, "--size", "24", "--steps", "3", "--set", "model.agents=50"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_TRUE(json::parse(result.out).at("finite"));
+  }
+}
+
 TEST(SwarmCommands, RunDrawsAgentsOverTheLattice) {
   const test::TemporaryDirectory dir;
   const auto picture = (dir / "swarm.png").string(), numbers = (dir / "swarm.npz").string();
