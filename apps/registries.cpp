@@ -1,5 +1,6 @@
 #include "apps/registries.hpp"
 
+#include "abm/agents_in_medium.hpp"
 #include "abm/register.hpp"
 #include "nca/register.hpp"
 #include "pde/register.hpp"
@@ -14,6 +15,10 @@ Registries<T> filled() {
   nca::register_systems(all.systems);
   pde::register_systems(all.systems);
   abm::register_systems(all.systems);
+  const auto media = std::make_shared<Registry<System<T>>>();
+  nca::register_systems(*media);
+  pde::register_systems(*media);
+  abm::register_medium<T>(all.systems, media);
   train::register_augmenters(all.augmenters);
   return all;
 }
@@ -36,6 +41,7 @@ bool models_agents(const std::string& model_type) {
   static const auto known = [] {
     Registry<System<float>> agents;
     abm::register_systems(agents);
+    abm::register_medium<float>(agents, std::make_shared<Registry<System<float>>>());
     return agents.variants();
   }();
   for (const auto& [type, schema] : known)
