@@ -132,17 +132,11 @@ void check_model(const Golden& g) {
   MG_EXPECT_CLOSE(params_bar, params_of(g, system.param_layout(), spec.kind, "bar/"), 1e-9);
 }
 
-TEST(AntGolden, SlimeModel) {
-  for (const auto& path : test::golden_files("abm", "ref_slime_")) {
+TEST(AntGolden, Models) {
+  for (const auto& path : test::golden_files("abm", "ref_")) {
     const Golden g = test::load_golden(path);
-    if (g.params().contains("GRID_SIZE")) check_model(g);  // the demos without a network are elsewhere
+    if (g.file.contains("mid/features")) check_model(g);  // parts, demos and training are elsewhere
   }
-}
-TEST(AntGolden, ChemotaxisModel) {
-  for (const auto& path : test::golden_files("abm", "ref_chemotaxis")) check_model(test::load_golden(path));
-}
-TEST(AntGolden, WaveletModel) {
-  for (const auto& path : test::golden_files("abm", "ref_wavelet")) check_model(test::load_golden(path));
 }
 
 TEST(AntGolden, Networks) {

@@ -15,9 +15,9 @@
 namespace mg::abm {
 namespace {
 
-const char* const kGrayScott = R"({"type": "gray_scott", "padding": "circular", "solver": {"type": "heun"}})";
+const char* const kGrayScott = R"({"type": "gray_scott", "padding": "CIRCULAR", "solver": {"type": "heun"}})";
 const char* const kAutomaton =
-    R"({"type": "nca", "channels": 2, "hidden": 6, "fire_rate": 0.5, "padding": "circular", "zero_init": false})";
+    R"({"type": "nca", "channels": 2, "hidden": 6, "fire_rate": 0.5, "padding": "CIRCULAR"})";
 
 template <class T>
 std::unique_ptr<System<T>> medium_of(const char* text) {
