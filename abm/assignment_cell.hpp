@@ -30,7 +30,7 @@ MG_HD WallResult<T> meet_walls(Domain domain, T y, int n) {
   const T size = T(n);
   if (domain == Domain::periodic) {
     const T x = y - size * T(floor(y / size));
-    return {x < size ? x : T(0), T(1)};
+    return {x >= size ? T(0) : x, T(1)};  // what is no number stays none
   }
   const T s = y + T(0.5), q = s - 2 * size * T(floor(s / (2 * size)));
   if (q < size) return {q - T(0.5), T(1)};

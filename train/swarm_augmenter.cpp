@@ -60,7 +60,9 @@ SwarmAugmenter<T>::SwarmAugmenter(const SwarmOptions& options, const AugmenterIn
                         "\"");
     std::vector<std::vector<float>> inks;
     for (std::size_t t = 0; t < d.frames.size(); ++t)
-      inks.push_back(ink_of(d.frames[t], d.channels, d.name + " frame " + std::to_string(t)));
+      inks.push_back(options.anywhere && t == 0
+                         ? std::vector<float>(std::size_t(d.grid.h) * std::size_t(d.grid.w), 1.0F)
+                         : ink_of(d.frames[t], d.channels, d.name + " frame " + std::to_string(t)));
     std::vector<T> targets;
     for (int b = 0; b < options.batch; ++b)
       for (int n = 0; n < group.per_batch; ++n) {
@@ -151,6 +153,8 @@ Schema swarm_schema() {
   return Schema("swarm", "Swarms: agents start inside the ink of one frame and shall take the shape of the next")
       .integer("steps", d.steps, {1, 1000000}, "steps of a rollout")
       .integer("batch", d.batch, {1, 4096}, "swarms per pair of frames")
+      .choice("start", "ink", {"ink", "anywhere"},
+              "where agents of the first pair of frames start: inside the ink of the first frame, or anywhere")
       .boolean("redraw", d.redraw, "new positions and headings at every iteration")
       .boolean("propagate", d.propagate, "a pair of frames starts where the pair before it ended");
 }
@@ -159,6 +163,7 @@ SwarmOptions swarm_options(const Config& c) {
   SwarmOptions o;
   o.steps = c.get<int>("steps");
   o.batch = c.get<int>("batch");
+  o.anywhere = c.get<std::string>("start") == "anywhere";
   o.redraw = c.get<bool>("redraw");
   o.propagate = c.get<bool>("propagate");
   return o;

@@ -8,6 +8,7 @@ struct SwarmOptions {
   int steps = 64;          ///< of a rollout
   int batch = 4;           ///< swarms per pair of frames
   bool redraw = true;      ///< new positions and headings at every iteration; false: those of the first
+  bool anywhere = false;   ///< agents start anywhere instead of inside the ink of the first frame
   bool propagate = false;  ///< pair k starts where pair k - 1 ended
 };
 

@@ -134,5 +134,28 @@ TEST(AgentSystem, NoiseDependsOnAgentSampleAndStepOnly) {
   EXPECT_NE(w.step(w.state, 1), w.step(w.state, 2));
 }
 
+TEST(AgentSystem, AgentsThatLeftTheBoxOrAreNoNumbersTouchNoOtherMemory) {
+  AgentSpec spec = small_spec();
+  spec.noise = false, spec.sensing = Sensing::sensors, spec.sensor_length = 9;  // arms longer than the lattice
+  World w(spec, {3, 2}, 1);
+  const auto inside = w.step(w.state);
+  auto beyond = w.state;
+  beyond[0] += 3 * 7, beyond[1] -= 2 * 5;  // the same place of the torus
+  const auto same = w.step(beyond);
+  for (std::size_t i = 0; i < inside.size(); ++i) EXPECT_NEAR(same[i], inside[i], 1e-12) << i;
+  for (const double bad : {std::nan(""), 1e300, -HUGE_VAL}) {
+    beyond[0] = bad;
+    const auto next = w.step(beyond);
+    if (!(std::abs(bad) < HUGE_VAL)) {
+      EXPECT_FALSE(std::isfinite(next[0]));
+    }
+    EXPECT_TRUE(std::isfinite(next[2])) << "another agent";
+  }
+  spec.species = {};
+  EXPECT_THROW(AgentSystem<double>{spec}, std::invalid_argument);
+  spec.species = {3, 0};
+  EXPECT_THROW(AgentSystem<double>{spec}, std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace mg::abm
