@@ -78,7 +78,8 @@ class SlurmTest(unittest.TestCase):
         return (self.root / run / "checkpoints" / f"step-{step:08d}" / "train_state.safetensors").read_bytes()
 
     def test_preempted_run_ends_as_an_undisturbed_one(self):
-        job = self.submit("preempted", iterations=1500)
+        steps = 20000  # a quarter of a minute: longer than the scheduler takes to preempt
+        job = self.submit("preempted", iterations=steps)
         self.wait_steps("preempted", 100)
         other = self.slurm.run("sbatch", "--parsable", "-p", "high", "-N", "2", "--exclusive", "-o", "/dev/null",
                                "--wrap", "sleep 1", check=True)
@@ -86,12 +87,12 @@ class SlurmTest(unittest.TestCase):
         self.assertEqual(self.status("preempted")["state"], "stopped", self.output("preempted"))
         self.wait_state(int(other), "COMPLETED")
         self.slurm.wait(lambda: self.slurm.release(job) or self.slurm.state(job).get("JobState") != "PENDING", 60, "a start")
-        self.wait_state(job, "COMPLETED")
+        self.wait_state(job, "COMPLETED", seconds=180)
         self.assertIn("going on from step", self.output("preempted"))
         subprocess.run([MORPHOGEN, "train", str(self.config), "--run-dir", str(self.root / "whole"), "-q", "--backend",
-                        "host", "--threads", "1", "--ranks", "2", "--set", "train.iterations=1500"], check=True,
+                        "host", "--threads", "1", "--ranks", "2", "--set", f"train.iterations={steps}"], check=True,
                        stdout=subprocess.DEVNULL)
-        self.assertEqual(self.final("preempted", 1500), self.final("whole", 1500))
+        self.assertEqual(self.final("preempted", steps), self.final("whole", steps))
 
     def test_killed_rank_and_cancelled_job(self):
         job = self.submit("killed")
