@@ -18,9 +18,7 @@ const std::string kMorph = MG_SOURCE_DIR "/configs/abm/morph.json";
 const std::vector<std::string> kSmall = {"--set", "model.species=[40]", "--set", "data.thumbnail=10",
                                          "--set", "augment.batch=1",    "--set", "augment.steps=3"};
 
-/// On the host: the transport between clouds has no device form.
 std::vector<std::string> with_small(std::vector<std::string> command) {
-  command.insert(command.begin(), {"--backend", "host"});
   command.insert(command.end(), kSmall.begin(), kSmall.end());
   return command;
 }
