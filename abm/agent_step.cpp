@@ -20,17 +20,11 @@ const AgentKernels<double>& double_kernels();
 
 template <>
 const AgentKernels<float>& agent_kernels() {
-  const Isa isa = best_isa();
-  return isa == Isa::avx512 ? isa_avx512::float_kernels()
-         : isa == Isa::avx2 ? isa_avx2::float_kernels()
-                            : isa_baseline::float_kernels();
+  return of_isa(best_isa(), isa_baseline::float_kernels, isa_avx2::float_kernels, isa_avx512::float_kernels)();
 }
 template <>
 const AgentKernels<double>& agent_kernels() {
-  const Isa isa = best_isa();
-  return isa == Isa::avx512 ? isa_avx512::double_kernels()
-         : isa == Isa::avx2 ? isa_avx2::double_kernels()
-                            : isa_baseline::double_kernels();
+  return of_isa(best_isa(), isa_baseline::double_kernels, isa_avx2::double_kernels, isa_avx512::double_kernels)();
 }
 
 namespace host {

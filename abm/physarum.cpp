@@ -37,12 +37,6 @@ void PhysarumSystem<T>::step(const Exec& exec, const StepIndex& index, const T*,
   physarum_step(exec, p, state.block(2), next.block(2));
 }
 
-template <class T>
-void PhysarumSystem<T>::step_adjoint(const Exec&, const StepIndex&, const T*, ConstStateView<T>, ConstStateView<T>,
-                                     ConstStateView<T>, StateView<T>, T*, Workspace&) const {
-  throw std::logic_error("physarum follows rules without a derivative: it can be run, not trained");
-}
-
 template class PhysarumSystem<float>;
 template class PhysarumSystem<double>;
 

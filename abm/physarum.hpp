@@ -1,33 +1,26 @@
 #pragma once
 #include "abm/physarum_cell.hpp"
+#include "abm/rule_system.hpp"
 #include "core/config.hpp"
 #include "core/schema.hpp"
-#include "core/system.hpp"
 
 namespace mg::abm {
 
 /// Rule-based particles on a trail as a System: state {"x" [N,2], "u" [N,2], "lattice" [1,h,w]}, no parameters. It can
 /// be run, not trained: its rules are choices.
 template <class T>
-class PhysarumSystem final : public System<T> {
+class PhysarumSystem final : public RuleSystem<T> {
  public:
   /// @throws std::invalid_argument for a specification out of range
   explicit PhysarumSystem(const PhysarumSpec& spec);
 
   std::string_view type() const override { return "physarum"; }
   Layout state_layout(Grid grid) const override;
-  const Layout& param_layout() const override { return none_; }
-  void initialise(std::uint64_t, std::span<T>) const override {}
   void step(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
             ConstStateView<T> state, StateView<T> next, Workspace& workspace) const override;
-  /// @throws std::logic_error
-  void step_adjoint(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
-                    ConstStateView<T> state, ConstStateView<T> next_bar, StateView<T> state_bar, T* params_bar,
-                    Workspace& workspace) const override;
 
  private:
   PhysarumSpec spec_;
-  Layout none_;
 };
 
 /// Runs the passes of one step over the arrays of `pass`, in place of nothing: x_next, u_next and lattice_next are

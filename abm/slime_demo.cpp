@@ -126,12 +126,6 @@ void SlimeDemoSystem<T>::step(const Exec& exec, const StepIndex& index, const T*
   });
 }
 
-template <class T>
-void SlimeDemoSystem<T>::step_adjoint(const Exec&, const StepIndex&, const T*, ConstStateView<T>, ConstStateView<T>,
-                                      ConstStateView<T>, StateView<T>, T*, Workspace&) const {
-  throw std::logic_error("slime_demo follows rules without a derivative: it can be run, not trained");
-}
-
 template class SlimeDemoSystem<float>;
 template class SlimeDemoSystem<double>;
 template void slime_demo_step(const SlimeDemoSpec&, int, int, const double*, float*, float*, float*);

@@ -1,7 +1,7 @@
 #pragma once
+#include "abm/rule_system.hpp"
 #include "core/config.hpp"
 #include "core/schema.hpp"
-#include "core/system.hpp"
 
 namespace mg::abm {
 
@@ -26,24 +26,17 @@ struct SlimeDemoSpec {
 /// One demo as a System: state {"x" [N,2], "u" [N,2] velocities, "lattice" [1,h,w]}, no parameters; runs on the host,
 /// cannot be trained.
 template <class T>
-class SlimeDemoSystem final : public System<T> {
+class SlimeDemoSystem final : public RuleSystem<T> {
  public:
   /// @throws std::invalid_argument for a specification out of range
   explicit SlimeDemoSystem(const SlimeDemoSpec& spec);
   std::string_view type() const override { return "slime_demo"; }
   Layout state_layout(Grid grid) const override;
-  const Layout& param_layout() const override { return none_; }
-  void initialise(std::uint64_t, std::span<T>) const override {}
   void step(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
             ConstStateView<T> state, StateView<T> next, Workspace& workspace) const override;
-  /// @throws std::logic_error
-  void step_adjoint(const Exec& exec, const StepIndex& index, const T* params, ConstStateView<T> conditions,
-                    ConstStateView<T> state, ConstStateView<T> next_bar, StateView<T> state_bar, T* params_bar,
-                    Workspace& workspace) const override;
 
  private:
   SlimeDemoSpec spec_;
-  Layout none_;
 };
 
 /// One step of one sample, in place. @param chance  [N] uniform numbers in [0, 1)  @param x, v  [N][2]  @param lattice [h][w]

@@ -15,4 +15,10 @@ bool has_isa(Isa isa);
 /// a named set that the processor lacks is an error.
 Isa best_isa();
 
+/// Which of three values belongs to `isa`: the same function, or pointer to a table, of every copy of a *_isa.cpp file.
+template <class V>
+constexpr V of_isa(Isa isa, V baseline, V avx2, V avx512) {
+  return isa == Isa::avx512 ? avx512 : isa == Isa::avx2 ? avx2 : baseline;
+}
+
 }  // namespace mg

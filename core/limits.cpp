@@ -24,27 +24,11 @@ namespace {
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 float burst(long rounds, double& flop) {
-  switch (best_isa()) {
-    case Isa::avx512:
-      return isa_avx512::fma_burst(rounds, flop);
-    case Isa::avx2:
-      return isa_avx2::fma_burst(rounds, flop);
-    case Isa::baseline:
-      break;
-  }
-  return isa_baseline::fma_burst(rounds, flop);
+  return of_isa(best_isa(), isa_baseline::fma_burst, isa_avx2::fma_burst, isa_avx512::fma_burst)(rounds, flop);
 }
 
 void copy(const float* from, float* to, std::size_t n) {
-  switch (best_isa()) {
-    case Isa::avx512:
-      return isa_avx512::copy_stream(from, to, n);
-    case Isa::avx2:
-      return isa_avx2::copy_stream(from, to, n);
-    case Isa::baseline:
-      break;
-  }
-  isa_baseline::copy_stream(from, to, n);
+  of_isa(best_isa(), isa_baseline::copy_stream, isa_avx2::copy_stream, isa_avx512::copy_stream)(from, to, n);
 }
 
 /// Seconds of the best of `repeats` runs in which every thread calls body(thread) once.

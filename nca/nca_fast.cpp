@@ -28,15 +28,7 @@ constexpr int kMinUnits = 8;     ///< strips of a small batch, so that several t
 constexpr int kGroups = 64;      ///< partial sums of the weight gradient, at most
 
 const fast::Kernels& kernels(Isa isa) {
-  switch (isa) {
-    case Isa::avx512:
-      return isa_avx512::kKernels;
-    case Isa::avx2:
-      return isa_avx2::kKernels;
-    case Isa::baseline:
-      break;
-  }
-  return isa_baseline::kKernels;
+  return *of_isa(isa, &isa_baseline::kKernels, &isa_avx2::kKernels, &isa_avx512::kKernels);
 }
 
 int round_up(int n, int m) { return (n + m - 1) / m * m; }

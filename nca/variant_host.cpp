@@ -29,15 +29,10 @@ constexpr int kStrips = 8;  ///< partial sums of the gradient per sample
 
 template <class T>
 const chain::Kernels<T>& kernels() {
-  const Isa isa = best_isa();
   if constexpr (std::is_same_v<T, float>)
-    return isa == Isa::avx512 ? isa_avx512::kChainFloat
-           : isa == Isa::avx2 ? isa_avx2::kChainFloat
-                              : isa_baseline::kChainFloat;
+    return *of_isa(best_isa(), &isa_baseline::kChainFloat, &isa_avx2::kChainFloat, &isa_avx512::kChainFloat);
   else
-    return isa == Isa::avx512 ? isa_avx512::kChainDouble
-           : isa == Isa::avx2 ? isa_avx2::kChainDouble
-                              : isa_baseline::kChainDouble;
+    return *of_isa(best_isa(), &isa_baseline::kChainDouble, &isa_avx2::kChainDouble, &isa_avx512::kChainDouble);
 }
 
 /// What VariantPass asks of the host: one sample at a time, its cells in tiles.

@@ -31,14 +31,10 @@ constexpr int kMostGroups = 64;
 
 template <class T>
 const Kernels<T>& kernels() {
-  const Isa isa = best_isa();
-  if constexpr (sizeof(T) == 4) {
-    if (isa == Isa::avx512) return isa_avx512::kFloatKernels;
-    return isa == Isa::avx2 ? isa_avx2::kFloatKernels : isa_baseline::kFloatKernels;
-  } else {
-    if (isa == Isa::avx512) return isa_avx512::kDoubleKernels;
-    return isa == Isa::avx2 ? isa_avx2::kDoubleKernels : isa_baseline::kDoubleKernels;
-  }
+  if constexpr (sizeof(T) == 4)
+    return *of_isa(best_isa(), &isa_baseline::kFloatKernels, &isa_avx2::kFloatKernels, &isa_avx512::kFloatKernels);
+  else
+    return *of_isa(best_isa(), &isa_baseline::kDoubleKernels, &isa_avx2::kDoubleKernels, &isa_avx512::kDoubleKernels);
 }
 
 NetActivation activation_of(LinearMap map) {

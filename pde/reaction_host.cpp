@@ -24,15 +24,7 @@ namespace {
 
 template <class T>
 const Kernels<T>& kernels_of(int model) {
-  switch (best_isa()) {
-    case Isa::avx512:
-      return isa_avx512::kernels<T>()[model];
-    case Isa::avx2:
-      return isa_avx2::kernels<T>()[model];
-    case Isa::baseline:
-      break;
-  }
-  return isa_baseline::kernels<T>()[model];
+  return of_isa(best_isa(), isa_baseline::kernels<T>, isa_avx2::kernels<T>, isa_avx512::kernels<T>)()[model];
 }
 
 #define MG_COUNT(M) M::kParams,

@@ -35,17 +35,10 @@ struct Code {
 };
 template <class T>
 const Code<T>& code() {
-  static const Code<T> chosen = [] {
-    switch (best_isa()) {
-      case Isa::avx512:
-        return Code<T>{isa_avx512::values<T>(), isa_avx512::add_up<T>, isa_avx512::finish_streams};
-      case Isa::avx2:
-        return Code<T>{isa_avx2::values<T>(), isa_avx2::add_up<T>, isa_avx2::finish_streams};
-      case Isa::baseline:
-        break;
-    }
-    return Code<T>{isa_baseline::values<T>(), isa_baseline::add_up<T>, isa_baseline::finish_streams};
-  }();
+  static const Code<T> chosen =
+      of_isa(best_isa(), Code<T>{isa_baseline::values<T>(), isa_baseline::add_up<T>, isa_baseline::finish_streams},
+             Code<T>{isa_avx2::values<T>(), isa_avx2::add_up<T>, isa_avx2::finish_streams},
+             Code<T>{isa_avx512::values<T>(), isa_avx512::add_up<T>, isa_avx512::finish_streams});
   return chosen;
 }
 

@@ -23,15 +23,10 @@ const SinkhornKernels<double>& sinkhorn_double();
 namespace host {
 template <class T>
 const SinkhornKernels<T>& sinkhorn_kernels() {
-  const Isa isa = best_isa();
   if constexpr (sizeof(T) == 4)
-    return isa == Isa::avx512 ? isa_avx512::sinkhorn_float()
-           : isa == Isa::avx2 ? isa_avx2::sinkhorn_float()
-                              : isa_baseline::sinkhorn_float();
+    return of_isa(best_isa(), isa_baseline::sinkhorn_float, isa_avx2::sinkhorn_float, isa_avx512::sinkhorn_float)();
   else
-    return isa == Isa::avx512 ? isa_avx512::sinkhorn_double()
-           : isa == Isa::avx2 ? isa_avx2::sinkhorn_double()
-                              : isa_baseline::sinkhorn_double();
+    return of_isa(best_isa(), isa_baseline::sinkhorn_double, isa_avx2::sinkhorn_double, isa_avx512::sinkhorn_double)();
 }
 template const SinkhornKernels<float>& sinkhorn_kernels();
 template const SinkhornKernels<double>& sinkhorn_kernels();
