@@ -9,44 +9,21 @@
 #include <cstdio>
 #include <thread>
 
-#include "core/communicator.hpp"
+#include "core/comm_star.hpp"
 
 namespace mg {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-enum class Call : std::uint64_t { sum_float, sum_double, gather, broadcast };
-struct Head {
-  std::uint64_t call, sequence, bytes;
-};
 constexpr int kHeadTag = 1, kBodyTag = 2;
 constexpr std::size_t kChunk = std::size_t(1) << 30;  // MPI counts with int
 
 /// Rank 0 gathers in rank order: MPI_Allreduce adds in an order of its own, and has no deadline.
-class MpiCommunicator final : public Communicator {
+class MpiCommunicator final : public StarCommunicator {
  public:
-  MpiCommunicator(int rank, int size, std::chrono::milliseconds wait) : Communicator(rank, size), wait_(wait) {}
+  MpiCommunicator(int rank, int size, std::chrono::milliseconds wait) : StarCommunicator(rank, size), wait_(wait) {}
   ~MpiCommunicator() override { MPI_Finalize(); }
   std::string_view engine() const override { return "mpi"; }
-  void all_reduce(float* values, std::size_t count) override { sum(Call::sum_float, values, count); }
-  void all_reduce(double* values, std::size_t count) override { sum(Call::sum_double, values, count); }
-
-  std::vector<std::string> all_gather(std::string_view mine) override {
-    ++sequence_;
-    std::vector<std::string> all(static_cast<std::size_t>(size()));
-    if (root()) {
-      all[0] = mine;
-      for (int r = 1; r < size(); ++r) all[std::size_t(r)] = receive(r, Call::gather);
-    } else {
-      send(0, Call::gather, mine);
-    }
-    for (auto& one : all) share(one);
-    return all;
-  }
-  void broadcast(std::string& bytes) override {
-    ++sequence_;
-    share(bytes);
-  }
   void abort(const std::string& reason, int code) noexcept override {
     std::fprintf(stderr, "error: rank %d: %s\n", rank(), reason.c_str());
     std::fflush(nullptr);
@@ -91,63 +68,23 @@ class MpiCommunicator final : public Communicator {
     finish(request, from, "receive");
   }
 
-  void send(int to, Call call, std::string_view bytes) {
-    const Head head{std::uint64_t(call), sequence_, bytes.size()};
+  void send(int to, Call call, std::string_view bytes) override {
+    const Frame head{kFrameMagic, std::uint32_t(call), sequence(), bytes.size()};
     put(to, &head, sizeof head, kHeadTag);
     for (std::size_t at = 0; at < bytes.size(); at += kChunk)
       put(to, bytes.data() + at, std::min(kChunk, bytes.size() - at), kBodyTag);
   }
-  std::size_t head(int from, Call call) {
-    Head h{};
-    take(from, &h, sizeof h, kHeadTag);
-    if (h.call != std::uint64_t(call) || h.sequence != sequence_)
-      throw DistributedError("rank " + std::to_string(from) + " makes another call than rank " +
-                             std::to_string(rank()) + " (its call " + std::to_string(h.sequence) + " of " +
-                             std::to_string(h.bytes) + " bytes, not call " + std::to_string(sequence_) + ")");
-    return h.bytes;
+  Frame receive_frame(int from, Call) override {
+    Frame f{};
+    take(from, &f, sizeof f, kHeadTag);
+    return f;
   }
-  void body(int from, char* data, std::size_t bytes) {
-    for (std::size_t at = 0; at < bytes; at += kChunk) take(from, data + at, std::min(kChunk, bytes - at), kBodyTag);
-  }
-  std::string receive(int from, Call call) {
-    std::string text(head(from, call), ' ');
-    body(from, text.data(), text.size());
-    return text;
-  }
-  void share(std::string& bytes) {
-    if (!root()) {
-      bytes = receive(0, Call::broadcast);
-      return;
-    }
-    for (int r = 1; r < size(); ++r) send(r, Call::broadcast, bytes);
-  }
-  template <class T>
-  void receive_values(int from, Call call, T* values, std::size_t count) {
-    if (head(from, call) != count * sizeof(T))
-      throw DistributedError("rank " + std::to_string(from) + " sums another number of bytes than rank " +
-                             std::to_string(rank()));
-    body(from, reinterpret_cast<char*>(values), count * sizeof(T));
-  }
-  template <class T>
-  void sum(Call call, T* values, std::size_t count) {
-    ++sequence_;
-    const std::string_view bytes(reinterpret_cast<const char*>(values), count * sizeof(T));
-    if (!root()) {
-      send(0, call, bytes);
-      return receive_values(0, call, values, count);
-    }
-    theirs_.resize(std::max(theirs_.size(), bytes.size()));
-    T* const theirs = reinterpret_cast<T*>(theirs_.data());
-    for (int r = 1; r < size(); ++r) {
-      receive_values(r, call, theirs, count);
-      for (std::size_t i = 0; i < count; ++i) values[i] += theirs[i];
-    }
-    for (int r = 1; r < size(); ++r) send(r, call, bytes);
+  void receive_bytes(int from, void* data, std::size_t bytes) override {
+    for (std::size_t at = 0; at < bytes; at += kChunk)
+      take(from, static_cast<char*>(data) + at, std::min(kChunk, bytes - at), kBodyTag);
   }
 
   std::chrono::milliseconds wait_;
-  std::vector<std::byte> theirs_;
-  std::uint64_t sequence_ = 0;
 };
 
 }  // namespace
