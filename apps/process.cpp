@@ -36,8 +36,11 @@ Finished run_program_with(const std::vector<std::string>& words, const std::stri
   Finished finished;
   if (ends[1] >= 0) ::close(ends[1]);
   char chunk[4096];
-  for (ssize_t n = 0; error == 0 && ends[0] >= 0 && ((n = ::read(ends[0], chunk, sizeof chunk)) > 0 || errno == EINTR);)
+  for (ssize_t n = 1; error == 0 && ends[0] >= 0 && n != 0;) {
+    n = ::read(ends[0], chunk, sizeof chunk);
     if (n > 0) finished.out.append(chunk, std::size_t(n));
+    if (n < 0 && errno != EINTR) break;
+  }
   if (ends[0] >= 0) ::close(ends[0]);
   if (error != 0) return {127, ""};
   int status = 0;
